@@ -1,0 +1,307 @@
+"""The child's end: loads one submission and does with its objects what the judge asks.
+
+The only code that imports a submission. Run by its path in a process of its own:
+`python -s -P child.py REQUEST_FD REPLY_FD LIMITS`. It knows nothing of the engine but the
+frames; `local.py` uses the same `Workshop` within a process.
+"""
+
+import ast
+import contextlib
+import gc
+import importlib.util
+import inspect
+import json
+import os
+import sys
+import tracemalloc
+import types
+
+import numpy as np
+
+if __name__ == "__main__":
+    # By its path and not over sys.path, where a submission would find the judge's modules too.
+    _spec = importlib.util.spec_from_file_location(
+        "frames", os.path.join(os.path.dirname(os.path.abspath(__file__)), "frames.py")
+    )
+    frames = importlib.util.module_from_spec(_spec)
+    sys.modules["frames"] = frames
+    _spec.loader.exec_module(frames)
+else:
+    from engine.judge import frames
+
+MAX_SOURCE_BYTES = 1 << 20
+
+
+class Refused(Exception):
+    """The submission cannot be loaded: `cause` and one sentence."""
+
+    def __init__(self, cause: str, message: str):
+        super().__init__(message)
+        self.cause = cause
+
+
+class Workshop:
+    """Holds a submission's classes and objects, and answers requests about them."""
+
+    def __init__(self, classes: dict | None = None, file: str = ""):
+        self.classes = classes or {}
+        self.file = file
+        self.objects: dict[int, object] = {}
+        self.next_id = 0
+        # Bound now, so that a submission that patches tracemalloc changes nothing here.
+        self._peak_of = _peak_counter()
+
+    def answer(self, request: dict) -> dict:
+        """`{"ok": value}`, `{"refused": ...}` or, for what its code raised, `{"raised": ...}`."""
+        for ref in request.get("drop", ()):
+            self.objects.pop(ref, None)
+        try:
+            return getattr(self, "do_" + request["do"])(request)
+        except Refused as refusal:
+            return {"refused": {"cause": refusal.cause, "message": str(refusal)}}
+        except BaseException as error:
+            return {"raised": _describe_error(error, self.file)}
+
+    def do_inspect(self, request):
+        """The kata that a file names, read from its source and not run."""
+        self.file = request["path"]
+        self.source = _read(self.file)
+        self.tree = _parse(self.source, self.file)
+        for node in self.tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            if any(isinstance(t, ast.Name) and t.id == "KATA" for t in targets):
+                if isinstance(node.value, ast.Constant):
+                    return {"ok": node.value.value}
+        return {"ok": None}
+
+    def do_load(self, request):
+        """Run the inspected file and hold its classes against the kata's interface."""
+        interface = request["interface"]
+        _refuse_unfinished(self.tree, interface)
+        module = types.ModuleType("submission")
+        module.__file__ = self.file
+        sys.modules["submission"] = module
+        try:
+            exec(compile(self.source, self.file, "exec"), module.__dict__)
+        except Exception as error:
+            what = _describe_error(error, self.file)
+            raise Refused(
+                "import-failed", f"importing the file raises {what['types'][0]}: {what['message']}"
+            ) from error
+        self.classes = take_classes(vars(module), interface)
+        return {"ok": None}
+
+    def do_new(self, request):
+        return self._run(request, self.classes[request["class"]])
+
+    def do_call(self, request):
+        return self._run(request, getattr(self.objects[request["ref"]], request["method"]))
+
+    def do_get(self, request):
+        return {"ok": getattr(self.objects[request["ref"]], request["name"])}
+
+    def do_store(self, request):
+        return {"ok": self._keep(np.array(request["value"]))}
+
+    def do_fill(self, request):
+        self.objects[request["ref"]][...] = request["value"]
+        return {"ok": None}
+
+    def do_fetch(self, request):
+        return {"ok": self.objects[request["ref"]]}
+
+    def do_held(self, request):
+        """Bytes that are allocated now, once everything unreachable is gone."""
+        gc.collect()
+        return {"ok": self._peak_of(None)[1]}
+
+    def _run(self, request, function):
+        args = [self._own(a) for a in request["args"]]
+        kwargs = {name: self._own(a) for name, a in request["kwargs"].items()}
+        peak = None
+        if request.get("trace"):
+            result, peak = self._peak_of(lambda: function(*args, **kwargs))
+        else:
+            result = function(*args, **kwargs)
+        match request["result"]:
+            case "keep":
+                result = tuple(map(self._keep, result)) if type(result) is tuple else self._keep(result)
+            case "describe":
+                result = _describe(result)
+        return {"ok": result} if peak is None else {"ok": result, "peak": peak}
+
+    def _own(self, argument):
+        """An argument as the submission gets it: fresh, writable, nobody else's."""
+        if isinstance(argument, frames.Ref):
+            return self.objects[argument.id]
+        return argument.copy() if isinstance(argument, np.ndarray) else argument
+
+    def _keep(self, value):
+        self.next_id += 1
+        self.objects[self.next_id] = value
+        return frames.Ref(self.next_id)
+
+
+def take_classes(namespace: dict, interface: dict) -> dict:
+    """The classes that the interface names; `Refused` where one or its signature is not there."""
+    classes = {}
+    for name, methods in interface.items():
+        found = namespace.get(name)
+        if not isinstance(found, type):
+            raise Refused("missing-class", f"the file has no class {name}")
+        for method, parameters in methods.items():
+            _refuse_signature(found, method, parameters)
+        classes[name] = found
+    return classes
+
+
+def _refuse_signature(found: type, method: str, parameters: list | None) -> None:
+    attribute = inspect.getattr_static(found, method, None)
+    if parameters is None:  # an attribute, which may as well be set in __init__
+        return
+    if attribute is None or not callable(getattr(found, method)):
+        raise Refused("missing-method", f"class {found.__name__} has no method {method}")
+    names = [name for name, _ in parameters]
+    required = [name for name, has_default in parameters if not has_default]
+    shown = f"{found.__name__}.{method}({', '.join(['self', *names])})"
+    try:
+        signature = inspect.signature(getattr(found, method))
+        signature.bind(None, *names)
+        signature.bind(None, *required)
+        if method == "__init__":
+            signature.bind(None, **dict.fromkeys(names))
+    except (TypeError, ValueError) as error:
+        raise Refused("wrong-signature", f"the contract's {shown} cannot be called: {error}") from error
+
+
+def _refuse_unfinished(tree: ast.Module, interface: dict) -> None:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name in interface:
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and _is_stub(item):
+                    raise Refused(
+                        "unfinished", f"{node.name}.{item.name}, line {item.lineno}, is still to be written"
+                    )
+
+
+def _is_stub(function: ast.FunctionDef) -> bool:
+    body = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    if len(body) != 1 or not isinstance(body[0], ast.Raise) or body[0].exc is None:
+        return False
+    raised = body[0].exc.func if isinstance(body[0].exc, ast.Call) else body[0].exc
+    return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            source = file.read(MAX_SOURCE_BYTES + 1)
+    except OSError as error:
+        raise Refused("unreadable", f"the file cannot be read: {error.strerror}") from error
+    if len(source) > MAX_SOURCE_BYTES:
+        raise Refused("too-large", f"the file is larger than {MAX_SOURCE_BYTES} bytes")
+    return source
+
+
+def _parse(source: bytes, path: str) -> ast.Module:
+    try:
+        return ast.parse(source, path)
+    except SyntaxError as error:
+        raise Refused("syntax-error", f"line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise Refused("syntax-error", f"the file is not Python: {error}") from error
+
+
+def _peak_counter():
+    """A function that runs another and counts the bytes allocated at its peak."""
+    start, reset, read, is_tracing = (
+        tracemalloc.start, tracemalloc.reset_peak, tracemalloc.get_traced_memory, tracemalloc.is_tracing
+    )  # fmt: skip
+
+    def count(function):
+        if not is_tracing():
+            start()
+        if function is None:
+            return None, read()[0]
+        before = read()[0]
+        reset()
+        result = function()
+        return result, read()[1] - before
+
+    return count
+
+
+def _describe(value):
+    if type(value) is tuple:
+        return tuple(_describe(item) for item in value)
+    if isinstance(value, np.ndarray):
+        return frames.Described(value.dtype.name, value.shape)
+    return value
+
+
+def _describe_error(error: BaseException, file: str) -> dict:
+    try:
+        message = str(error)
+    except BaseException:
+        message = "(its text cannot be had)"
+    lines, trace = [], error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename == file:
+            lines.append(f"line {trace.tb_lineno}, in {code.co_name}")
+        trace = trace.tb_next
+    return {
+        "types": [c.__name__ for c in type(error).__mro__],
+        "message": message[:2000],
+        "where": lines[-3:],
+    }
+
+
+def _limit(limits: dict) -> None:
+    import resource
+
+    for name, value in limits.items():
+        kind = getattr(resource, name, None)
+        if kind is not None:
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(kind, (value, value))
+
+
+def _read_exactly(fd: int, count: int) -> bytearray:
+    data = bytearray(count)
+    view, filled = memoryview(data), 0
+    while filled < count:
+        got = os.readv(fd, [view[filled:]])
+        if got == 0:
+            os._exit(0)  # the judge has gone
+        filled += got
+    return data
+
+
+def _write_all(fd: int, pieces) -> None:
+    for piece in pieces:
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(fd, view) :]
+
+
+def main(request_fd: int, reply_fd: int, limits: dict) -> None:
+    _limit(limits)
+    workshop = Workshop()
+    while True:
+        header_bytes, payload_bytes = frames.sizes(_read_exactly(request_fd, frames.PREFIX.size))
+        header = _read_exactly(request_fd, header_bytes)
+        request = frames.decode(header, _read_exactly(request_fd, payload_bytes))
+        reply = workshop.answer(request)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):
+                stream.flush()
+        try:
+            pieces = frames.encode(reply)
+        except Exception:  # an answer that no frame can hold, such as a list that holds itself
+            pieces = frames.encode({"ok": frames.Opaque(type(reply.get("ok")).__name__)})
+        _write_all(reply_fd, pieces)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))

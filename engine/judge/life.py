@@ -1,0 +1,140 @@
+"""Life: a Hypothesis state machine that leads a cache through calls and holds laws to it.
+
+One exploration judges all laws of a machine. The first law that a life breaks ends that
+life; of all laws broken in any life, the one that is planned first is the cause, and only
+its story is shrunk.
+"""
+
+import tempfile
+from contextlib import contextmanager
+
+import hypothesis.configuration
+from hypothesis import HealthCheck, Phase, reject, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import Flaky
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from engine.judge.remote import Raised
+from engine.judge.check import Broken, Check, Trial, unexpected
+
+LIVES = 60
+STEPS = 16
+FAILED_LIVES = 25  # after so many, no other law is likely to show up
+
+
+class _EnoughSeen(BaseException):
+    """Ends an exploration; Hypothesis lets it pass."""
+
+
+def sizes_around(boundary: int, largest: int) -> st.SearchStrategy[int]:
+    """1 to `largest`, most often beside a multiple of `boundary`, where caches go wrong."""
+    edges = {1, boundary - 1, boundary, boundary + 1, 2 * boundary - 1, 2 * boundary, 2 * boundary + 1}
+    return st.sampled_from(sorted(n for n in edges if 1 <= n <= largest) or [largest]) | st.integers(
+        1, largest
+    )
+
+
+class Life(RuleBasedStateMachine):
+    """Base of a kata's machine. Rules call `self.trial`; `with self.law(slug):` judges."""
+
+    trial: Trial
+    story: "_Story"
+
+    def __init__(self):
+        super().__init__()
+        self.trial.begin()
+
+    @contextmanager
+    def law(self, slug: str):
+        """What is broken inside is this law."""
+        self.story.judged.add(slug)
+        try:
+            yield
+        except Raised as raised:
+            self.story.broken(slug, unexpected(raised), self.trial)
+        except Broken as broken:
+            self.story.broken(slug, broken, self.trial)
+
+
+class _Story:
+    """What an exploration finds. With a target, only that law's break is a failure."""
+
+    def __init__(self, target: str | None = None):
+        self.target = target
+        self.judged: set[str] = set()
+        self.found: dict[str, Broken] = {}
+        self.failed_lives = 0
+
+    def broken(self, slug: str, broken: Broken, trial: Trial):
+        broken.slug = slug
+        broken.calls = trial.subject.transcript.copy()
+        if self.target is None:
+            self.found.setdefault(slug, broken)
+            self.failed_lives += 1
+            if self.failed_lives >= FAILED_LIVES:
+                raise _EnoughSeen
+        elif slug == self.target:
+            self.found[slug] = broken
+            raise broken
+        reject()
+
+
+def laws(machine: type[Life], table: dict[str, str]) -> list[Check]:
+    """The checks of a machine, in planned order: slug -> law."""
+    return [Check(slug, law, _judge(machine, list(table), slug)) for slug, law in table.items()]
+
+
+def _judge(machine, slugs, slug):
+    def run(trial: Trial) -> None:
+        if machine not in trial.notes:
+            trial.notes[machine] = explore(machine, slugs, trial)
+        judged, found = trial.notes[machine]
+        if slug in found:
+            raise found[slug]
+        if slug not in judged and not found:
+            raise RuntimeError(f"no life of {machine.__name__} came to judge {slug}")
+
+    return run
+
+
+def explore(machine: type[Life], slugs: list[str], trial: Trial) -> tuple[set[str], dict[str, Broken]]:
+    """(laws judged, laws broken with their stories); the first broken one's is the shortest."""
+    story = _Story()
+    try:
+        _lead_lives(machine, trial, story, [Phase.generate])
+    except _EnoughSeen:
+        pass
+    found = story.found
+    first = next((slug for slug in slugs if slug in found), None)
+    if first is not None:
+        shrunk = _Story(target=first)
+        try:
+            _lead_lives(machine, trial, shrunk, [Phase.generate, Phase.shrink])
+        except (Broken, Flaky):
+            pass
+        # A submission that answers otherwise the second time keeps its first, longer story.
+        found[first] = shrunk.found.get(first, found[first])
+    for broken in found.values():
+        broken.calls = broken.calls.code()
+    return story.judged, found
+
+
+def _lead_lives(machine, trial, story, phases) -> None:
+    """The same lives every time: nothing is read from a database or the clock."""
+    bound = type(machine.__name__, (machine,), {"trial": trial, "story": story})
+    # Nothing is left in the caller's folder.
+    hypothesis.configuration.set_hypothesis_home_dir(tempfile.gettempdir())
+    run_state_machine_as_test(
+        seed(trial.seed)(bound),
+        settings=settings(
+            max_examples=LIVES,
+            stateful_step_count=STEPS,
+            phases=phases,
+            database=None,
+            deadline=None,
+            derandomize=False,
+            report_multiple_bugs=False,
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,203 @@
+"""The judge's side of both ends: proxies that look like the submission's objects.
+
+To the model a `Remote` is a cache. Behind it, a channel (`sandbox.Confined` to a child,
+`local.Local` within this process) carries each call as a frame and brings the answer back.
+"""
+
+import builtins
+
+import numpy as np
+
+from engine.judge import frames
+from engine.judge.stop import Stopped
+from engine.judge.verdict import Verdict
+from engine.judge.transcript import Transcript
+
+
+class Unloadable(Exception):
+    """The submission cannot be loaded, with the cause and a sentence."""
+
+    def __init__(self, cause: str, message: str):
+        super().__init__(message)
+        self.cause = cause
+
+
+class Raised(Exception):
+    """An exception of the submission's code, raised again in the judge.
+
+    It comes as a subclass of the builtin exception that it was (`raised_type`), so that
+    serving code which waits for a `MemoryError` meets one.
+    """
+
+    type_name: str
+    text: str
+    where: list[str]
+
+    def __str__(self):
+        place = f" ({', '.join(self.where)})" if self.where else ""
+        return f"{self.type_name}: {self.text}{place}"
+
+
+def _raised(error: dict) -> Raised:
+    base = Exception
+    for name in error["types"]:
+        builtin = getattr(builtins, str(name), None)
+        if isinstance(builtin, type) and issubclass(builtin, Exception):
+            base = builtin
+            break
+    kind = Raised if base is Exception else type(base.__name__, (Raised, base), {})
+    raised = Exception.__new__(kind)
+    raised.type_name, raised.text = str(error["types"][0]), str(error["message"])
+    raised.where = [str(line) for line in error["where"]]
+    return raised
+
+
+class Subject:
+    """A submission within reach: makes its objects and calls them, whichever end holds it."""
+
+    def __init__(self, open_channel, path: str | None = None):
+        self._open_channel = open_channel
+        self._path = path
+        self._dropped: list[int] = []
+        self._loaded = False
+        self.channel = open_channel()
+        self.interface: dict = {}
+        self.transcript = Transcript()
+
+    def named_kata(self) -> object:
+        """What the file's own `KATA = ...` line says, None without one."""
+        return self._ask(do="inspect", path=self._path)
+
+    def load(self, interface: dict) -> None:
+        """Import the submission at its end. Raises `Unloadable`."""
+        self.interface = interface
+        if self._path is not None:
+            self._ask(do="load", interface=interface)
+        self._loaded = True
+
+    def start_anew(self) -> None:
+        """A fresh process for a submission whose last one stopped."""
+        self.channel.close()
+        self.channel = self._open_channel()
+        self._dropped.clear()
+        if self._path is not None:
+            self.named_kata()
+        self.load(self.interface)
+
+    def new(self, *args, **kwargs) -> "Remote":
+        """An object of the submission's (first) class."""
+        name = next(iter(self.interface))
+        fields = {"class": name, "args": list(args), "kwargs": kwargs, "result": "keep"}
+        line = self.transcript.construct(name, args, kwargs)
+        return Remote(self, self.ask(do="new", **fields)["ok"], line, self.interface[name])
+
+    def store(self, name: str, array: np.ndarray) -> "Stored":
+        """An array of the caller's that lives at the submission's end, under this name."""
+        self.transcript.assign(name, array)
+        return Stored(self, self.ask(do="store", value=array)["ok"], name)
+
+    def held_bytes(self) -> int:
+        """What is allocated at the submission's end now, after a collection of garbage."""
+        return self.ask(do="held")["ok"]
+
+    def ask(self, **request) -> dict:
+        """One exchange; raises `Raised` for what the submission's code raised."""
+        if self._dropped:
+            request["drop"], self._dropped = self._dropped, []
+        reply = self.channel.exchange(request)
+        if "raised" in reply:
+            raise _raised(reply["raised"])
+        if "refused" in reply:
+            raise Unloadable(str(reply["refused"]["cause"]), str(reply["refused"]["message"]))
+        if "ok" not in reply:
+            raise Stopped(Verdict.RTE, "broke-the-channel", f"a reply without an answer: {reply}")
+        return reply
+
+    def _ask(self, **request):
+        return self.ask(**request)["ok"]
+
+    def drop(self, channel, ref: frames.Ref) -> None:
+        if channel is self.channel:
+            self._dropped.append(ref.id)
+
+
+class _Held:
+    """Something at the submission's end; let go there when it is let go here."""
+
+    def __init__(self, subject: Subject, ref: frames.Ref, name: str):
+        self._subject, self._ref, self._name = subject, ref, name
+        self._channel = subject.channel
+
+    def __del__(self):
+        self._subject.drop(self._channel, self._ref)
+
+
+class Remote(_Held):
+    """An object of the submission's: its methods are called, its properties read, over there."""
+
+    def __init__(self, subject: Subject, ref: frames.Ref, name: str, members: dict):
+        super().__init__(subject, ref, name)
+        self._members = members
+
+    def __getattr__(self, name: str):
+        if name not in self._members:
+            raise AttributeError(f"the contract has no {name}")
+        if self._members[name] is None:
+            self._subject.transcript.read(self._name, name)
+            return self._subject.ask(do="get", ref=self._ref.id, name=name)["ok"]
+        method = Method(self, name)
+        self.__dict__[name] = method
+        return method
+
+
+class Method:
+    """A method of a `Remote`, called for its answer, for handles, or for its cost."""
+
+    def __init__(self, owner: Remote, name: str):
+        self._subject, self._ref = owner._subject, owner._ref.id
+        self._owner_name, self.name = owner._name, name
+
+    def __call__(self, *args, **kwargs):
+        return self._call(args, kwargs, "send")["ok"]
+
+    def keep(self, *args, **kwargs):
+        """The answer left where it is: `Stored` arrays that can be fetched again later."""
+        answer = self._call(args, kwargs, "keep")["ok"]
+        refs = answer if type(answer) is tuple else (answer,)
+        names = self._subject.transcript.result_names(self.name)
+        names += [f"result{i}" for i in range(len(names), len(refs))]
+        return tuple(Stored(self._subject, r, n) for r, n in zip(refs, names, strict=False))
+
+    def traced(self, *args, **kwargs):
+        """(the answer described, the most bytes that were newly allocated on the way)."""
+        reply = self._call(args, kwargs, "describe", trace=True)
+        return reply["ok"], reply["peak"]
+
+    def described(self, *args, **kwargs):
+        """The answer's dtypes and shapes only; its bytes are not sent."""
+        return self._call(args, kwargs, "describe")["ok"]
+
+    def _call(self, args, kwargs, result: str, trace: bool = False) -> dict:
+        self._subject.transcript.call(self._owner_name, self.name, args, kwargs)
+        return self._subject.ask(
+            do="call",
+            ref=self._ref,
+            method=self.name,
+            args=[a._ref if isinstance(a, _Held) else a for a in args],
+            kwargs=kwargs,
+            result=result,
+            trace=trace,
+        )
+
+
+class Stored(_Held):
+    """An array at the submission's end."""
+
+    def fetch(self):
+        """What it holds now."""
+        return self._subject.ask(do="fetch", ref=self._ref.id)["ok"]
+
+    def fill(self, value) -> None:
+        """What a caller does that uses its array for something else."""
+        self._subject.transcript.fill(self._name, value)
+        self._subject.ask(do="fill", ref=self._ref.id, value=value)

@@ -1,0 +1,225 @@
+"""Confinement: the process in which a submission runs, its limits, and talking to it.
+
+Plain confinement: a session of its own, resource limits, a clean environment, one BLAS
+thread, no stdin, captured output and a private pair of pipes. It keeps accidents in, not
+attackers. `MODES` is where a stronger one belongs.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.judge import frames
+from engine.judge.stop import Stopped
+from engine.judge.verdict import Verdict
+
+CHILD = Path(__file__).with_name("child.py")
+MODES = ("auto", "plain", "bwrap")
+FILE_BYTES = 16 << 20
+OUTPUT_KEPT_BYTES = 64 << 10
+OUTPUT_FLOOD_BYTES = 8 << 20
+LAST_WORDS_SECONDS = 2.0  # for a process that closed its channel to end
+
+
+class Unavailable(ValueError):
+    """A confinement that this machine does not have."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    seconds: float = 10.0  # wall time that the judge waits for the submission, in all
+    memory_mib: int = 1024  # address space of its process
+
+
+@dataclass
+class Clock:
+    """How long the judge may still wait; one clock for all processes of one judgement."""
+
+    left: float
+
+
+def resolve(mode: str) -> str:
+    """The confinement that `mode` means on this machine."""
+    if mode not in MODES:
+        raise Unavailable(f"--sandbox {mode} is none of {', '.join(MODES)}")
+    if mode == "bwrap":
+        raise Unavailable("--sandbox bwrap is not supported yet; plain is, for code you trust")
+    return "plain"
+
+
+class Confined:
+    """A running child: `exchange` sends it a request and brings its reply."""
+
+    def __init__(self, limits: Limits, clock: Clock):
+        self.limits, self.clock = limits, clock
+        self.folder = tempfile.mkdtemp(prefix="kvkata-")
+        request_read, self._request = os.pipe()
+        self._reply, reply_write = os.pipe()
+        rlimits = {
+            "RLIMIT_AS": limits.memory_mib << 20,
+            "RLIMIT_CPU": int(limits.seconds) + 2,
+            "RLIMIT_FSIZE": FILE_BYTES,
+            "RLIMIT_CORE": 0,
+            "RLIMIT_NOFILE": 256,
+        }
+        command = [sys.executable, "-s", "-P", str(CHILD), str(request_read), str(reply_write)]
+        self._process = subprocess.Popen(
+            [*command, json.dumps(rlimits)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=(request_read, reply_write),
+            start_new_session=True,
+            cwd=self.folder,
+            env=_clean_environment(self.folder),
+        )
+        os.close(request_read)
+        os.close(reply_write)
+        self._streams = [self._process.stdout.fileno(), self._process.stderr.fileno()]
+        for fd in (self._request, self._reply, *self._streams):
+            os.set_blocking(fd, False)
+        self._poll = select.poll()
+        for fd in (self._reply, *self._streams):
+            self._poll.register(fd, select.POLLIN)
+        self._output = bytearray()
+        self._output_bytes = 0
+
+    def exchange(self, request: dict) -> dict:
+        """Send a request, wait for its reply. Raises `Stopped`, after which this is closed."""
+        started = time.monotonic()
+        try:
+            self._send(frames.encode(request), started)
+            header_bytes, payload_bytes = frames.sizes(self._receive(frames.PREFIX.size, started))
+            header = self._receive(header_bytes, started)
+            return frames.decode(header, self._receive(payload_bytes, started))
+        except frames.BadFrame as error:
+            self.close()
+            message = f"its process wrote something else than replies: {error}"
+            raise Stopped(Verdict.RTE, "broke-the-channel", message) from None
+        except Stopped:
+            self.close()
+            raise
+        finally:
+            self.clock.left -= time.monotonic() - started
+
+    def _send(self, pieces, started: float) -> None:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                try:
+                    view = view[os.write(self._request, view) :]
+                except BlockingIOError:
+                    self._poll.register(self._request, select.POLLOUT)
+                    self._wait(started)
+                    self._poll.unregister(self._request)
+                except BrokenPipeError:
+                    raise self._ended() from None
+
+    def _receive(self, count: int, started: float) -> bytearray:
+        data = bytearray(count)
+        view, filled = memoryview(data), 0
+        while filled < count:
+            try:
+                got = os.readv(self._reply, [view[filled:]])
+                if got == 0:
+                    raise self._ended()
+                filled += got
+            except BlockingIOError:
+                self._wait(started)
+        return data
+
+    def _wait(self, started: float) -> None:
+        """Until a pipe is ready; output is taken on the way."""
+        left = self.clock.left - (time.monotonic() - started)
+        ready = self._poll.poll(max(left, 0) * 1000)
+        if not ready:
+            raise Stopped(
+                Verdict.TLE,
+                "stopped-by-the-clock",
+                f"no answer within the {self.limits.seconds:g} s that it may take in all",
+            )
+        self._drain([fd for fd, _ in ready if fd in self._streams])
+
+    def _drain(self, fds) -> None:
+        for fd in fds:
+            try:
+                data = os.read(fd, 1 << 16)
+            except BlockingIOError:
+                continue
+            if not data:
+                self._poll.unregister(fd)
+                self._streams.remove(fd)
+            self._output_bytes += len(data)
+            self._output += data[: OUTPUT_KEPT_BYTES - len(self._output)]
+        if self._output_bytes > OUTPUT_FLOOD_BYTES:
+            message = f"it printed more than {OUTPUT_FLOOD_BYTES >> 20} MiB"
+            raise Stopped(Verdict.OLE, "floods-its-output", message)
+
+    def _ended(self) -> Stopped:
+        """What the end of the channel means: the process died, or only closed it."""
+        try:
+            code = self._process.wait(LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            return Stopped(Verdict.RTE, "broke-the-channel", "its process closed the channel")
+        if code >= 0:
+            message = f"its process ended by itself, with exit code {code}"
+            return Stopped(Verdict.RTE, "ended-by-itself", message)
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        if name == "SIGXCPU":
+            message = f"more than {self.limits.seconds:g} s of processor time"
+            return Stopped(Verdict.TLE, "stopped-by-the-clock", message)
+        if name == "SIGXFSZ":
+            return Stopped(Verdict.OLE, "floods-the-disk", f"a file of more than {FILE_BYTES} bytes")
+        return Stopped(Verdict.RTE, "killed-by-a-signal", f"its process was killed by {name}")
+
+    def take_output(self) -> str:
+        """What it printed since the last time."""
+        for fd in list(self._streams):
+            self._drain([fd])
+        text, self._output = bytes(self._output), bytearray()
+        return text.decode(errors="replace")
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time that the process has used, asked of the kernel; None where it cannot say."""
+        if not sys.platform.startswith("linux"):
+            return None
+        # The clock of another process, as clock_getcpuclockid(3) makes its number.
+        return time.clock_gettime((~self._process.pid << 3) | 2)
+
+    def close(self) -> None:
+        """Kill the session and forget its folder."""
+        if self._process.stdout.closed:
+            return
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        for fd in (self._request, self._reply):
+            os.close(fd)
+        self._process.stdout.close()
+        self._process.stderr.close()
+        self._streams = []
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _clean_environment(folder: str) -> dict[str, str]:
+    """Nothing of the caller's, one BLAS thread, and one order of sets in every run."""
+    one_thread = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    return {
+        "PATH": os.defpath,
+        "HOME": folder,
+        "TMPDIR": folder,
+        "LANG": "C.UTF-8",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **dict.fromkeys(one_thread, "1"),
+    }

@@ -1,0 +1,339 @@
+"""What a pre-allocated cache must do: tokens, then budgets, then laws, easiest first."""
+
+from functools import partial
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from engine.judge.budget import CONST, cpu_ratio_within, held_within, peak_within
+from engine.judge.check import Check, no_error
+from engine.judge.life import Life, laws, sizes_around
+from engine.judge.tokens import Case, tokens_check
+from engine.katas.append.context import serve_in_chunks
+from engine.katas.append.naive import KVCache as Oracle
+from engine.model import Model
+
+RESULTS = {"append": "K, V"}
+
+CASES = {
+    "tokens": Case(Model.generate, prompt_tokens=24, new_tokens=80, min_distinct=30),
+    "tokens-in-chunks": Case(partial(serve_in_chunks, chunk=7), prompt_tokens=33, new_tokens=24),
+    "tokens-in-float16": Case(
+        partial(Model.generate, dtype=np.float16), prompt_tokens=20, new_tokens=24
+    ),
+    "tokens-at-capacity": Case(
+        partial(serve_in_chunks, chunk=16), prompt_tokens=16, new_tokens=17
+    ),
+}
+TOKEN_LAWS = {
+    "tokens": "a prompt and the tokens after it: the same tokens as with a cache that concatenates",
+    "tokens-in-chunks": "a prompt that comes in chunks gives the same tokens as the whole of it",
+    "tokens-in-float16": "with float16 storage, float32 rows are cast as they are written",
+    "tokens-at-capacity": "a cache of exactly as many rows as are appended holds them all",
+}
+
+
+def allocates_with_history(trial) -> None:
+    D = 1024
+    one = np.ones(D, np.float32)
+    chunk = np.ones((32, D), np.float32)
+    wide = np.ones((32, D), np.float64)
+    for kind, rows, n_calls in (
+        ("one token", one, 128),
+        ("a chunk", chunk, 4),
+        ("a float64 chunk", wide, 4),
+    ):
+        trial.begin()
+        new_tokens = rows.size // D
+        cache = trial.new(1, D, new_tokens * n_calls)
+        with no_error():
+            cache.append.described(0, rows, rows)
+            for call in range(1, n_calls):
+                what = f"append of {kind} to {call * new_tokens} rows"
+                peak_within(trial, CONST, what, cache.append, 0, rows, rows)
+
+
+def time_grows_with_history(trial) -> None:
+    D, history, calls = 512, 4096, 64
+    trial.begin()
+    cache = trial.new(1, D, history + 3 * calls)
+    row = np.ones(D, np.float32)
+    prompt = np.ones((history, D), np.float32)
+
+    def appends():
+        for _ in range(calls):
+            cache.append.described(0, row, row)
+
+    with no_error():
+        cpu_ratio_within(
+            trial,
+            early=appends,
+            between=lambda: cache.append.described(0, prompt, prompt),
+            late=appends,
+            what=f"append to {history} rows, against append to none,",
+        )
+
+
+def storage_over_contract(trial) -> None:
+    n_layers, D, capacity = 2, 128, 1024
+    contract = 2 * n_layers * capacity * D * 4
+    # An honest cache holds the contract's bytes and little more; a second buffer is 1.5 times.
+    limit = int(1.3 * contract)
+    rows = np.ones((capacity, D), np.float32)
+    trial.begin()
+    before = trial.subject.held_bytes()
+    with no_error():
+        cache = trial.new(n_layers, D, capacity)
+        held_within(trial, limit, trial.subject.held_bytes() - before, "new and empty,")
+        for layer in range(n_layers):
+            cache.append.described(layer, rows, rows)
+        held_within(trial, limit, trial.subject.held_bytes() - before, "full,")
+
+
+def instances_share_state(trial) -> None:
+    trial.begin()
+    with no_error():
+        first = trial.new(1, 1, 4)
+        second = trial.new(1, 1, 4)
+        first.append(0, np.float32([[1], [2]]), np.float32([[-1], [-2]]))
+        K, V = second.append(0, np.float32([[3]]), np.float32([[-3]]))
+    trial.equal("K", K, np.float32([[3]]))
+    trial.equal("V", V, np.float32([[-3]]))
+
+
+def keeps_the_callers_arrays(trial) -> None:
+    for rows in (np.float32([[1, 2]]), np.float32([1, 2])):
+        trial.begin()
+        with no_error():
+            cache = trial.new(1, 2, 3)
+            k, v = trial.store("k", rows), trial.store("v", -rows)
+            cache.append.keep(0, k, v)
+            k.fill(9)
+            v.fill(9)
+            K, V = cache.append(0, np.float32([[3, 4]]), np.float32([[-3, -4]]))
+        trial.equal("K", K, np.float32([[1, 2], [3, 4]]))
+        trial.equal("V", V, np.float32([[-1, -2], [-3, -4]]))
+
+
+def changes_its_arguments(trial) -> None:
+    for rows in (np.float32([[1, 2]]), np.float32([1, 2])):
+        trial.begin()
+        with no_error():
+            cache = trial.new(1, 2, 2)
+            k, v = trial.store("k", rows), trial.store("v", -rows)
+            cache.append.keep(0, k, v)
+            trial.equal("k", k.fetch(), rows)
+            trial.equal("v", v.fetch(), -rows)
+
+
+def answer_changes_later(trial) -> None:
+    trial.begin()
+    with no_error():
+        cache = trial.new(2, 1, 3)
+        other = trial.new(2, 1, 3)
+        K, V = cache.append.keep(0, np.float32([[1]]), np.float32([[-1]]))
+        cache.append.described(1, np.float32([[2]]), np.float32([[-2]]))
+        other.append.described(0, np.float32([[3]]), np.float32([[-3]]))
+        trial.subject.transcript.comment("K and V of layer 0 are still in use")
+        trial.equal("K", K.fetch(), np.float32([[1]]))
+        trial.equal("V", V.fetch(), np.float32([[-1]]))
+
+
+class Lives(Life):
+    """Any calls in any order, beside the oracle that gets the same ones."""
+
+    @initialize(
+        n_layers=st.sampled_from([1, 1, 2, 3]),
+        d_model=st.integers(1, 3),
+        capacity=sizes_around(4, 12),
+        dtype=st.sampled_from([np.float32, np.float16, np.float64]),
+    )
+    def construct(self, n_layers, d_model, capacity, dtype):
+        self.n_layers, self.d_model, self.capacity = n_layers, d_model, capacity
+        self.oracle = Oracle(n_layers, d_model, capacity, dtype)
+        self.next_value = 1
+        with self.law("raises-on-a-legal-append"):
+            self.cache = self.trial.new(n_layers, d_model, capacity, dtype=dtype)
+
+    def rows(self, *shape, dtype=np.float32):
+        """K and V in which no two values are the same."""
+        first, self.next_value = self.next_value, self.next_value + int(np.prod(shape))
+        k = np.arange(first, self.next_value).reshape(shape).astype(dtype)
+        return k, -k
+
+    def room(self, layer: int) -> int:
+        return self.capacity - len(self.oracle.K[layer])
+
+    @rule(
+        layer=st.integers(0, 2),
+        new_tokens=sizes_around(4, 12),
+        dtype=st.sampled_from([np.float32, np.float32, np.float64, np.float16]),
+    )
+    def append_a_chunk(self, layer, new_tokens, dtype):
+        layer %= self.n_layers
+        new_tokens = min(new_tokens, self.room(layer))
+        self.append(layer, *self.rows(new_tokens, self.d_model, dtype=dtype))
+
+    @rule(layer=st.integers(0, 2))
+    def append_one_token(self, layer):
+        layer %= self.n_layers
+        assume(self.room(layer) > 0)
+        self.append(layer, *self.rows(self.d_model))
+
+    @rule(layer=st.integers(0, 2))
+    def append_nothing(self, layer):
+        self.append(layer % self.n_layers, *self.rows(0, self.d_model))
+
+    def append(self, layer, k, v):
+        cached_tokens = len(self.oracle.K[layer])
+        K_expected, V_expected = self.oracle.append(layer, k, v)
+        T = len(K_expected)
+        with self.law("raises-on-a-legal-append"):
+            answer = self.cache.append(layer, k, v)
+        with self.law("answers-with-something-else"):
+            self.trial.pair_of_arrays("append", answer)
+        # Several layers differ from one only in what they could do to each other.
+        alone = self.n_layers == 1
+        for name, got, expected, other in (
+            ("K", answer[0], K_expected, V_expected),
+            ("V", answer[1], V_expected, K_expected),
+        ):
+            with self.law("returns-unwritten-rows" if alone else "layers-share-a-position"):
+                self.trial.true(len(got) <= T, f"len({name}) <= {T}", f"{T} rows", f"{len(got)} rows")
+            with self.law("misses-written-rows" if alone else "layers-share-a-position"):
+                self.trial.true(len(got) >= T, f"len({name}) >= {T}", f"{T} rows", f"{len(got)} rows")
+            with self.law("stores-another-dtype"):
+                claim = f"{name}.dtype == np.{expected.dtype.name}"
+                self.trial.true(got.dtype == expected.dtype, claim, expected.dtype.name, got.dtype.name)
+            with self.law("swaps-k-and-v"):
+                if T and np.array_equal(got, other):
+                    self.trial.equal(name, got, expected)
+            with self.law("overwrites-history" if alone else "mixes-layers"):
+                old = slice(0, cached_tokens)
+                self.trial.equal(f"{name}[:{cached_tokens}]", got[old], expected[old])
+            with self.law("stores-other-rows" if alone else "mixes-layers"):
+                self.trial.equal(name, got, expected)
+
+    @rule(layer=st.integers(0, 2), excess=st.integers(1, 3), flat=st.booleans())
+    def append_too_much(self, layer, excess, flat):
+        layer %= self.n_layers
+        shape = (self.room(layer) + excess, self.d_model)
+        if flat and shape[0] == 1:
+            shape = (self.d_model,)
+        with self.law("accepts-overflow"):
+            self.trial.refused(ValueError, self.cache.append, layer, *self.rows(*shape))
+        self.nothing_changed()
+
+    @rule(layer=st.sampled_from(["-1", "-L", "L", "L+1"]))
+    def append_outside_the_layers(self, layer):
+        L = self.n_layers
+        layer = {"-1": -1, "-L": -L, "L": L, "L+1": L + 1}[layer]
+        with self.law("accepts-a-missing-layer"):
+            self.trial.refused(IndexError, self.cache.append, layer, *self.rows(1, self.d_model))
+        self.nothing_changed()
+
+    @rule(
+        layer=st.integers(0, 2),
+        wrong=st.sampled_from(["wide", "one wide", "narrow", "batched", "v longer", "v one row", "v flat"]),
+    )
+    def append_a_wrong_shape(self, layer, wrong):
+        layer, D = layer % self.n_layers, self.d_model
+        assume(self.room(layer) >= 2)
+        k, v = self.rows(2, D)
+        match wrong:
+            case "wide":
+                k, v = self.rows(2, D + 1)
+            case "one wide":
+                k, v = self.rows(D + 1)
+            case "narrow":  # the width that broadcasts
+                assume(D > 1)
+                k, v = self.rows(2, 1)
+            case "batched":
+                k, v = k[None], v[None]
+            case "v longer":
+                k = k[:1]
+            case "v one row":
+                v = v[:1]
+            case "v flat":
+                k, v = k[:1], v[0]
+        with self.law("accepts-a-wrong-shape"):
+            self.trial.refused(ValueError, self.cache.append, layer, k, v)
+        self.nothing_changed()
+
+    @rule(layer=st.integers(0, 2), which=st.sampled_from("kv"), dtype=st.sampled_from([np.int64, np.bool_]))
+    def append_integers(self, layer, which, dtype):
+        layer %= self.n_layers
+        assume(self.room(layer) >= 1)
+        k, v = self.rows(1, self.d_model)
+        k, v = (k.astype(dtype), v) if which == "k" else (k, v.astype(dtype))
+        with self.law("accepts-what-is-not-floating"):
+            self.trial.refused(ValueError, self.cache.append, layer, k, v)
+        self.nothing_changed()
+
+    def nothing_changed(self):
+        """After an error every layer goes on as if the call had not been made."""
+        for layer in range(self.n_layers):
+            nothing = np.zeros((0, self.d_model), np.float32)
+            K_expected, V_expected = self.oracle.append(layer, nothing, nothing)
+            with self.law("an-error-changes-the-cache"):
+                K, V = self.cache.append(layer, nothing, nothing)
+                self.trial.equal("K", K, K_expected)
+                self.trial.equal("V", V, V_expected)
+
+
+CHECKS = (
+    *(tokens_check(slug, TOKEN_LAWS[slug], case, Oracle) for slug, case in CASES.items()),
+    Check(
+        "allocates-with-history",
+        f"append allocates at most {CONST >> 10} KiB, however long the history: it writes the new "
+        "rows into storage that is there and returns views of it",
+        allocates_with_history,
+        kind="budget",
+    ),
+    Check(
+        "time-grows-with-history",
+        "append to a long history costs no more work than append to a short one",
+        time_grows_with_history,
+        kind="budget",
+    ),
+    Check(
+        "storage-over-contract",
+        "the cache holds 2 * L * max_seq_len * D * itemsize bytes, from construction on",
+        storage_over_contract,
+        kind="budget",
+    ),
+    Check("instances-share-state", "two caches share nothing", instances_share_state),
+    *laws(
+        Lives,
+        {
+            "raises-on-a-legal-append": "append takes (S, D), (D,) and S = 0 as long as the rows fit",
+            "answers-with-something-else": "append returns a tuple of two arrays (T, D)",
+            "returns-unwritten-rows": "append returns the rows written so far and none after them",
+            "misses-written-rows": "append returns all rows written so far, the new ones included",
+            "stores-another-dtype": "storage has the constructor's dtype, whatever comes in",
+            "swaps-k-and-v": "keys come back as K and values as V",
+            "overwrites-history": "a row never changes once it is written",
+            "stores-other-rows": "the new rows come back last, as they were given",
+            "layers-share-a-position": "each layer counts its own rows",
+            "mixes-layers": "each layer has rows of its own",
+            "accepts-overflow": "more rows than fit are a ValueError",
+            "accepts-a-missing-layer": "a layer outside [0, n_layers) is an IndexError, -1 included",
+            "accepts-a-wrong-shape": "k and v have one shape, (S, D) or (D,), or it is a ValueError",
+            "accepts-what-is-not-floating": "rows that are not floating are a ValueError",
+            "an-error-changes-the-cache": "after an error the cache is as if the call had not been made",
+        },
+    ),
+    Check(
+        "keeps-the-callers-arrays",
+        "the caller may overwrite its arrays as soon as append has returned",
+        keeps_the_callers_arrays,
+    ),
+    Check("changes-its-arguments", "append leaves its arguments as they are", changes_its_arguments),
+    Check(
+        "answer-changes-later",
+        "K and V stay as they are until the next append to the same layer",
+        answer_changes_later,
+    ),
+)
