@@ -4,6 +4,7 @@ The truth (model, oracle, Hypothesis, every comparison) stays in this process; t
 submission's object lives at the other end of a channel.
 """
 
+import importlib
 import os
 import stat
 import time
@@ -52,7 +53,7 @@ def judge(
     subject = Subject(lambda: Confined(limits, clock), os.path.abspath(path))
     planned: list = []
     try:
-        # The child imports NumPy while this process imports Hypothesis.
+        importlib.import_module("engine.judge.life")  # Hypothesis, while the child imports NumPy
         named = subject.named_kata()
         kata = kata or _named(named)
         story["kata"], story["class_name"] = kata.name, next(iter(kata.interface))

@@ -49,7 +49,8 @@ class Workshop:
         self.objects: dict[int, object] = {}
         self.next_id = 0
         # Bound now, so that a submission that patches tracemalloc changes nothing here.
-        self._peak_of = _peak_counter()
+        self._start_counting, self._stop_counting = tracemalloc.start, tracemalloc.stop
+        self._counted, self._reset_peak = tracemalloc.get_traced_memory, tracemalloc.reset_peak
 
     def answer(self, request: dict) -> dict:
         """`{"ok": value}`, `{"refused": ...}` or, for what its code raised, `{"raised": ...}`."""
@@ -110,31 +111,37 @@ class Workshop:
     def do_fetch(self, request):
         return {"ok": self.objects[request["ref"]]}
 
+    def do_count(self, request):
+        """Whether allocations are counted from now on: it makes every call slower."""
+        self._start_counting() if request["on"] else self._stop_counting()
+        return {"ok": None}
+
     def do_held(self, request):
         """Bytes that are allocated now, once everything unreachable is gone."""
         gc.collect()
-        return {"ok": self._peak_of(None)[1]}
+        return {"ok": self._counted()[0]}
 
     def _run(self, request, function):
         args = [self._own(a) for a in request["args"]]
         kwargs = {name: self._own(a) for name, a in request["kwargs"].items()}
-        peak = None
-        if request.get("trace"):
-            result, peak = self._peak_of(lambda: function(*args, **kwargs))
-        else:
-            result = function(*args, **kwargs)
+        before, _ = self._counted()
+        self._reset_peak()
+        result = function(*args, **kwargs)
+        peak = self._counted()[1] - before
         match request["result"]:
             case "keep":
                 result = tuple(map(self._keep, result)) if type(result) is tuple else self._keep(result)
             case "describe":
                 result = _describe(result)
-        return {"ok": result} if peak is None else {"ok": result, "peak": peak}
+        return {"ok": result, "peak": peak}
 
     def _own(self, argument):
-        """An argument as the submission gets it: fresh, writable, nobody else's."""
+        """An argument as the submission gets it: writable and nobody else's."""
         if isinstance(argument, frames.Ref):
             return self.objects[argument.id]
-        return argument.copy() if isinstance(argument, np.ndarray) else argument
+        if isinstance(argument, np.ndarray) and not argument.flags.owndata:
+            return argument.copy()  # out of the frame, which others may lie in too
+        return argument
 
     def _keep(self, value):
         self.next_id += 1
@@ -212,25 +219,6 @@ def _parse(source: bytes, path: str) -> ast.Module:
         raise Refused("syntax-error", f"the file is not Python: {error}") from error
 
 
-def _peak_counter():
-    """A function that runs another and counts the bytes allocated at its peak."""
-    start, reset, read, is_tracing = (
-        tracemalloc.start, tracemalloc.reset_peak, tracemalloc.get_traced_memory, tracemalloc.is_tracing
-    )  # fmt: skip
-
-    def count(function):
-        if not is_tracing():
-            start()
-        if function is None:
-            return None, read()[0]
-        before = read()[0]
-        reset()
-        result = function()
-        return result, read()[1] - before
-
-    return count
-
-
 def _describe(value):
     if type(value) is tuple:
         return tuple(_describe(item) for item in value)
@@ -267,40 +255,24 @@ def _limit(limits: dict) -> None:
                 resource.setrlimit(kind, (value, value))
 
 
-def _read_exactly(fd: int, count: int) -> bytearray:
-    data = bytearray(count)
-    view, filled = memoryview(data), 0
-    while filled < count:
-        got = os.readv(fd, [view[filled:]])
-        if got == 0:
-            os._exit(0)  # the judge has gone
-        filled += got
-    return data
-
-
-def _write_all(fd: int, pieces) -> None:
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(fd, view) :]
-
-
 def main(request_fd: int, reply_fd: int, limits: dict) -> None:
     _limit(limits)
     workshop = Workshop()
-    while True:
-        header_bytes, payload_bytes = frames.sizes(_read_exactly(request_fd, frames.PREFIX.size))
-        header = _read_exactly(request_fd, header_bytes)
-        request = frames.decode(header, _read_exactly(request_fd, payload_bytes))
+    requests = open(request_fd, "rb")  # noqa: SIM115
+    while prefix := requests.read(frames.PREFIX.size):  # nothing comes once the judge has gone
+        header_bytes, payload_bytes = frames.sizes(prefix)
+        request = frames.decode(requests.read(header_bytes), requests.read(payload_bytes))
         reply = workshop.answer(request)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):
                 stream.flush()
         try:
-            pieces = frames.encode(reply)
+            frame = frames.encode(reply)
         except Exception:  # an answer that no frame can hold, such as a list that holds itself
-            pieces = frames.encode({"ok": frames.Opaque(type(reply.get("ok")).__name__)})
-        _write_all(reply_fd, pieces)
+            frame = frames.encode({"ok": frames.Opaque(type(reply.get("ok")).__name__)})
+        view = memoryview(frame)
+        while view:
+            view = view[os.write(reply_fd, view) :]
 
 
 if __name__ == "__main__":

@@ -44,15 +44,14 @@ class Described:
     shape: tuple[int, ...]
 
 
-def encode(message: dict) -> list[bytes | memoryview]:
-    """The pieces of a frame, to be written one after the other."""
+def encode(message: dict) -> bytes:
+    """A frame. In one piece, since a reader that wakes up for half of one waits again."""
     arrays: list[np.ndarray] = []
     body = _pack(message, arrays)
     body["arrays"] = [[a.dtype.str, a.shape] for a in arrays]
     header = json.dumps(body, separators=(",", ":")).encode()
-    payload = [memoryview(a).cast("B") for a in arrays if a.size]
-    prefix = PREFIX.pack(len(header), sum(len(p) for p in payload))
-    return [prefix + header, *payload]
+    payload = b"".join(a.data for a in arrays)
+    return b"".join((PREFIX.pack(len(header), len(payload)), header, payload))
 
 
 def sizes(prefix: bytes) -> tuple[int, int]:
@@ -96,6 +95,9 @@ def _pack(value, arrays):
         return {"$": "tuple", "of": [_pack(item, arrays) for item in value]}
     if kind is dict and all(type(key) is str for key in value):
         return {key: _pack(item, arrays) for key, item in value.items()}
+    if kind is np.ndarray and value.size > 1 and not any(value.strides):
+        # One value in every place (`np.broadcast_to`) travels as that value.
+        return {"$": "full", "shape": list(value.shape), "of": _pack(value.flat[0], arrays)}
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc":
         # Only the bytes count, whatever a subclass says of itself.
         array = np.ndarray.__array__(value) if isinstance(value, np.ndarray) else value
@@ -125,6 +127,11 @@ def _unpack(value, arrays):
             return tuple(_unpack(item, arrays) for item in value["of"])
         case "array":
             return arrays[value["at"]]
+        case "full":
+            shape, filling = value["shape"], _unpack(value["of"], arrays)
+            if math.prod(shape) * filling.itemsize > MAX_PAYLOAD_BYTES:
+                raise BadFrame(f"an array of shape {shape} is too large")
+            return np.full(shape, filling)
         case "scalar":
             return arrays[value["at"]][()]
         case "ref":

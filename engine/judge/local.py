@@ -13,7 +13,7 @@ class Local:
     """Answers as `sandbox.Confined` does, over classes of this process."""
 
     def __init__(self, classes: dict, interface: dict):
-        file = inspect.getsourcefile(next(iter(classes.values()))) or ""
+        file = _source_file(next(iter(classes.values())))
         self._workshop = child.Workshop(child.take_classes(classes, interface), file)
 
     def exchange(self, request: dict) -> dict:
@@ -30,7 +30,14 @@ class Local:
 
 
 def _travel(message: dict) -> dict:
-    frame = b"".join(frames.encode(message))
+    frame = frames.encode(message)
     header_bytes, _ = frames.sizes(frame[: frames.PREFIX.size])
     end = frames.PREFIX.size + header_bytes
     return frames.decode(frame[frames.PREFIX.size : end], frame[end:])
+
+
+def _source_file(cls: type) -> str:
+    try:
+        return inspect.getsourcefile(cls) or ""
+    except (TypeError, OSError):  # a class that was made in a REPL
+        return ""

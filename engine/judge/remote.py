@@ -5,6 +5,7 @@ To the model a `Remote` is a cache. Behind it, a channel (`sandbox.Confined` to 
 """
 
 import builtins
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -96,6 +97,13 @@ class Subject:
         self.transcript.assign(name, array)
         return Stored(self, self.ask(do="store", value=array)["ok"], name)
 
+    @contextmanager
+    def counting(self):
+        """Inside, allocations at the submission's end are counted."""
+        self.ask(do="count", on=True)
+        yield
+        self.ask(do="count", on=False)
+
     def held_bytes(self) -> int:
         """What is allocated at the submission's end now, after a collection of garbage."""
         return self.ask(do="held")["ok"]
@@ -169,15 +177,18 @@ class Method:
         return tuple(Stored(self._subject, r, n) for r, n in zip(refs, names, strict=False))
 
     def traced(self, *args, **kwargs):
-        """(the answer described, the most bytes that were newly allocated on the way)."""
-        reply = self._call(args, kwargs, "describe", trace=True)
+        """(the answer described, the most bytes that were newly allocated on the way).
+
+        Only inside `Subject.counting`.
+        """
+        reply = self._call(args, kwargs, "describe")
         return reply["ok"], reply["peak"]
 
     def described(self, *args, **kwargs):
         """The answer's dtypes and shapes only; its bytes are not sent."""
         return self._call(args, kwargs, "describe")["ok"]
 
-    def _call(self, args, kwargs, result: str, trace: bool = False) -> dict:
+    def _call(self, args, kwargs, result: str) -> dict:
         self._subject.transcript.call(self._owner_name, self.name, args, kwargs)
         return self._subject.ask(
             do="call",
@@ -186,7 +197,6 @@ class Method:
             args=[a._ref if isinstance(a, _Held) else a for a in args],
             kwargs=kwargs,
             result=result,
-            trace=trace,
         )
 
 

@@ -26,6 +26,7 @@ MODES = ("auto", "plain", "bwrap")
 FILE_BYTES = 16 << 20
 OUTPUT_KEPT_BYTES = 64 << 10
 OUTPUT_FLOOD_BYTES = 8 << 20
+READ_BYTES = 64 << 10
 LAST_WORDS_SECONDS = 2.0  # for a process that closed its channel to end
 
 
@@ -89,6 +90,7 @@ class Confined:
         self._poll = select.poll()
         for fd in (self._reply, *self._streams):
             self._poll.register(fd, select.POLLIN)
+        self._inbox = bytearray()
         self._output = bytearray()
         self._output_bytes = 0
 
@@ -110,31 +112,31 @@ class Confined:
         finally:
             self.clock.left -= time.monotonic() - started
 
-    def _send(self, pieces, started: float) -> None:
-        for piece in pieces:
-            view = memoryview(piece)
-            while view:
-                try:
-                    view = view[os.write(self._request, view) :]
-                except BlockingIOError:
-                    self._poll.register(self._request, select.POLLOUT)
-                    self._wait(started)
-                    self._poll.unregister(self._request)
-                except BrokenPipeError:
-                    raise self._ended() from None
+    def _send(self, frame: bytes, started: float) -> None:
+        view = memoryview(frame)
+        while view:
+            try:
+                view = view[os.write(self._request, view) :]
+            except BlockingIOError:
+                self._poll.register(self._request, select.POLLOUT)
+                self._wait(started)
+                self._poll.unregister(self._request)
+            except BrokenPipeError:
+                raise self._ended() from None
 
     def _receive(self, count: int, started: float) -> bytearray:
-        data = bytearray(count)
-        view, filled = memoryview(data), 0
-        while filled < count:
+        while len(self._inbox) < count:
             try:
-                got = os.readv(self._reply, [view[filled:]])
-                if got == 0:
-                    raise self._ended()
-                filled += got
+                data = os.read(self._reply, max(READ_BYTES, count - len(self._inbox)))
             except BlockingIOError:
                 self._wait(started)
-        return data
+                continue
+            if not data:
+                raise self._ended()
+            self._inbox += data
+        taken = self._inbox[:count]
+        del self._inbox[:count]
+        return taken
 
     def _wait(self, started: float) -> None:
         """Until a pipe is ready; output is taken on the way."""
@@ -151,7 +153,7 @@ class Confined:
     def _drain(self, fds) -> None:
         for fd in fds:
             try:
-                data = os.read(fd, 1 << 16)
+                data = os.read(fd, READ_BYTES)
             except BlockingIOError:
                 continue
             if not data:
