@@ -10,7 +10,7 @@ import stat
 import time
 import traceback
 
-from engine.judge.remote import Subject, Unloadable
+from engine.judge.remote import Raised, Subject, Unloadable
 from engine.judge.report import Report, Result
 from engine.judge.sandbox import Clock, Confined, Limits, resolve
 from engine.judge.stop import Stopped
@@ -144,18 +144,19 @@ def _run(subject: Subject, kata: Kata, planned: list, seed: int, clock: Clock) -
 
 def _try(check, trial, start_anew: bool) -> dict:
     """Run one check; every way in which it can end is an outcome."""
-    from engine.judge.check import Broken
+    from engine.judge.check import Broken, unexpected
 
     subject = trial.subject
-    output = ""
     try:
         if start_anew:
             subject.start_anew()
-        check.run(trial)
+        try:
+            check.run(trial)
+        except Raised as raised:
+            raise unexpected(raised) from None
         return {"status": "passed", "output": subject.channel.take_output()}
     except Broken as broken:
         calls = broken.calls or subject.transcript.code()
-        output = subject.channel.take_output()
         return {
             "status": "failed",
             "verdict": broken.verdict,
@@ -163,7 +164,7 @@ def _try(check, trial, start_anew: bool) -> dict:
             "expected": broken.expected,
             "got": broken.got,
             "calls": calls + broken.proof if check.kind == "property" else [],
-            "output": output,
+            "output": subject.channel.take_output(),
         }
     except Stopped as stop:
         facts = {"verdict": stop.verdict, "cause": stop.cause, "message": stop.message}

@@ -5,7 +5,6 @@ they answer. A check says nothing when the law holds and raises `Broken` when it
 """
 
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,11 +68,12 @@ class Trial:
             proof = [f"assert {claim}"]
             raise Broken(f"{claim} does not hold", Verdict.WA, str(expected), str(got), proof)
 
-    def pair_of_arrays(self, method: str, answer) -> None:
-        """Two arrays of at least one axis, as a tuple or a list."""
-        pair = isinstance(answer, (tuple, list)) and len(answer) == 2
-        if not (pair and all(isinstance(a, np.ndarray) and a.ndim for a in answer)):
-            raise Broken(f"{method} does not return two arrays", got=_brief(answer))
+    def pair(self, answer) -> tuple:
+        """The two arrays, of at least one axis, of an answer that must be two arrays."""
+        if isinstance(answer, (tuple, list)) and len(answer) == 2:
+            if all(isinstance(a, Stored) or (isinstance(a, np.ndarray) and a.ndim) for a in answer):
+                return tuple(answer)
+        raise Broken("the answer is not two arrays", got=_brief(answer))
 
     def refused(self, error: type[Exception], method, *args, **kwargs) -> None:
         """The call raises this error, or a subclass of it."""
@@ -96,15 +96,6 @@ def unexpected(raised: Raised) -> Broken:
     """What an exception means where none is due."""
     verdict = Verdict.MLE if isinstance(raised, MemoryError) else Verdict.RTE
     return Broken(f"it raises {raised}", verdict, "no error", str(raised))
-
-
-@contextmanager
-def no_error():
-    """Turns an exception of the submission's into a broken law."""
-    try:
-        yield
-    except Raised as raised:
-        raise unexpected(raised) from None
 
 
 def show(value) -> str:

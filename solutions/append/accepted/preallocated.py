@@ -19,7 +19,9 @@ class KVCache:
         if not 0 <= layer_idx < n_layers:
             raise IndexError(f"layer {layer_idx} is outside [0, {n_layers})")
         if k.shape != v.shape or k.ndim > 2 or k.shape[-1:] != (d_model,):
-            raise ValueError(f"k {k.shape} and v {v.shape} are not both (S, {d_model}) or ({d_model},)")
+            raise ValueError(
+                f"k {k.shape} and v {v.shape} are not both (S, {d_model}) or ({d_model},)"
+            )
         if k.dtype.kind != "f" or v.dtype.kind != "f":
             raise ValueError(f"k is {k.dtype} and v is {v.dtype}, not floating")
         new_tokens = 1 if k.ndim == 1 else len(k)
