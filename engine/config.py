@@ -30,8 +30,7 @@ class ModelConfig:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type in (int, int | None) and field.name != "head_dim":
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    raise ValueError(f"{field.name}={value!r} is not a positive integer")
+                _refuse_unless_positive(field.name, value)
         if self.head_dim is None:
             if self.d_model % self.n_heads:
                 raise ValueError(
@@ -39,11 +38,9 @@ class ModelConfig:
                     "and no head_dim is given"
                 )
             object.__setattr__(self, "head_dim", self.d_model // self.n_heads)
-        head_dim = self.head_dim
-        if isinstance(head_dim, bool) or not isinstance(head_dim, int) or head_dim < 1:
-            raise ValueError(f"head_dim={head_dim!r} is not a positive integer")
-        if head_dim % 2:
-            raise ValueError(f"head_dim={head_dim} is odd, and RoPE rotates pairs")
+        _refuse_unless_positive("head_dim", self.head_dim)
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim={self.head_dim} is odd, and RoPE rotates pairs")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(
                 f"n_heads={self.n_heads} is not a multiple of n_kv_heads={self.n_kv_heads}"
@@ -57,3 +54,8 @@ class ModelConfig:
     def row_width(self) -> int:
         """D: the values of one token in one layer's K, and as many in its V."""
         return self.n_kv_heads * self.head_dim
+
+
+def _refuse_unless_positive(name: str, value) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name}={value!r} is not a positive integer")

@@ -17,7 +17,7 @@ from engine.judge.stop import Stopped
 from engine.judge.verdict import Verdict
 from engine.katas import Kata, UnknownKata, on_ladder
 
-__all__ = ["Limits", "Report", "Verdict", "check_class", "judge"]
+__all__ = ["Limits", "Report", "UnknownCheck", "Verdict", "check_class", "judge"]
 
 PLAIN = "plain, for code you trust"
 
@@ -108,7 +108,9 @@ def _refuse_path(path: str) -> tuple[str, str] | None:
 
 def _named(name) -> Kata:
     if name is None:
-        raise Unloadable("no-kata-line", 'the file has no line KATA = "...", and no --kata is given')
+        raise Unloadable(
+            "no-kata-line", 'the file has no line KATA = "...", and no --kata is given'
+        )
     try:
         return on_ladder(name)
     except UnknownKata as error:
@@ -173,7 +175,11 @@ def _try(check, trial, start_anew: bool) -> dict:
         facts = {"verdict": Verdict.CE, "cause": error.cause, "message": str(error)}
         return {"status": "failed", "stopped": True, **facts}
     except Exception:
-        return {"status": "failed", "verdict": Verdict.JE, "message": traceback.format_exc(limit=-4)}
+        return {
+            "status": "failed",
+            "verdict": Verdict.JE,
+            "message": traceback.format_exc(limit=-4),
+        }
 
 
 def _conclude(results: list[Result], story: dict, started: float) -> Report:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engine.judge.remote import Raised, Remote, Stored, Subject
-from engine.judge.verdict import Verdict
 from engine.judge.transcript import literal
+from engine.judge.verdict import Verdict
 
 
 class Broken(AssertionError):
@@ -60,7 +60,9 @@ class Trial:
         if isinstance(got, np.ndarray) and np.array_equal(got, expected):
             return
         proof = [f"np.testing.assert_array_equal({name}, {literal(expected)})"]
-        raise Broken(f"{name} is not what it should be", Verdict.WA, show(expected), show(got), proof)
+        raise Broken(
+            f"{name} is not what it should be", Verdict.WA, show(expected), show(got), proof
+        )
 
     def true(self, holds: bool, claim: str, expected="", got="") -> None:
         """`claim` is Python over the names of the calls."""
@@ -70,9 +72,9 @@ class Trial:
 
     def pair(self, answer) -> tuple:
         """The two arrays, of at least one axis, of an answer that must be two arrays."""
-        if isinstance(answer, (tuple, list)) and len(answer) == 2:
-            if all(isinstance(a, Stored) or (isinstance(a, np.ndarray) and a.ndim) for a in answer):
-                return tuple(answer)
+        pair = answer if isinstance(answer, (tuple, list)) and len(answer) == 2 else (None, None)
+        if all(isinstance(a, Stored) or (isinstance(a, np.ndarray) and a.ndim) for a in pair):
+            return tuple(pair)
         raise Broken("the answer is not two arrays", got=_brief(answer))
 
     def refused(self, error: type[Exception], method, *args, **kwargs) -> None:
@@ -108,7 +110,9 @@ def show(value) -> str:
     rows = value.reshape(-1, value.shape[-1]) if value.ndim > 1 else value.reshape(-1, 1)
     if len(rows) > 40:
         return head
-    return "\n".join([head, *(np.array2string(r, max_line_width=10**6, threshold=12) for r in rows)])
+    return "\n".join(
+        [head, *(np.array2string(r, max_line_width=10**6, threshold=12) for r in rows)]
+    )
 
 
 def _brief(value) -> str:

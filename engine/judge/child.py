@@ -70,9 +70,9 @@ class Workshop:
         self.tree = _parse(self.source, self.file)
         for node in self.tree.body:
             targets = node.targets if isinstance(node, ast.Assign) else []
-            if any(isinstance(t, ast.Name) and t.id == "KATA" for t in targets):
-                if isinstance(node.value, ast.Constant):
-                    return {"ok": node.value.value}
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            if "KATA" in names and isinstance(node.value, ast.Constant):
+                return {"ok": node.value.value}
         return {"ok": None}
 
     def do_load(self, request):
@@ -130,7 +130,9 @@ class Workshop:
         peak = self._counted()[1] - before
         match request["result"]:
             case "keep":
-                result = tuple(map(self._keep, result)) if type(result) is tuple else self._keep(result)
+                result = (
+                    tuple(map(self._keep, result)) if type(result) is tuple else self._keep(result)
+                )
             case "describe":
                 result = _describe(result)
         return {"ok": result, "peak": peak}
@@ -178,7 +180,9 @@ def _refuse_signature(found: type, method: str, parameters: list | None) -> None
         if method == "__init__":
             signature.bind(None, **dict.fromkeys(names))
     except (TypeError, ValueError) as error:
-        raise Refused("wrong-signature", f"the contract's {shown} cannot be called: {error}") from error
+        raise Refused(
+            "wrong-signature", f"the contract's {shown} cannot be called: {error}"
+        ) from error
 
 
 def _refuse_unfinished(tree: ast.Module, interface: dict) -> None:
@@ -187,12 +191,17 @@ def _refuse_unfinished(tree: ast.Module, interface: dict) -> None:
             for item in node.body:
                 if isinstance(item, ast.FunctionDef) and _is_stub(item):
                     raise Refused(
-                        "unfinished", f"{node.name}.{item.name}, line {item.lineno}, is still to be written"
+                        "unfinished",
+                        f"{node.name}.{item.name}, line {item.lineno}, is still to be written",
                     )
 
 
 def _is_stub(function: ast.FunctionDef) -> bool:
-    body = [s for s in function.body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    body = [
+        s
+        for s in function.body
+        if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+    ]
     if len(body) != 1 or not isinstance(body[0], ast.Raise) or body[0].exc is None:
         return False
     raised = body[0].exc.func if isinstance(body[0].exc, ast.Call) else body[0].exc

@@ -6,7 +6,7 @@ its story is shrunk.
 """
 
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import hypothesis.configuration
 from hypothesis import HealthCheck, Phase, reject, seed, settings
@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from engine.judge.remote import Raised
 from engine.judge.check import Broken, Check, Trial, unexpected
+from engine.judge.remote import Raised
 
 LIVES = 40
 STEPS = 12
 FAILED_LIVES = 25  # after so many, no other law is likely to show up
+SHRINKING_LIVES = 120  # a story is short by then, and its reader waits
 
 
 class _EnoughSeen(BaseException):
@@ -40,6 +41,7 @@ class Life(RuleBasedStateMachine):
     story: "_Story"
 
     def __init__(self):
+        self.story.begin_life()
         super().__init__()
         self.trial.begin()
 
@@ -63,19 +65,30 @@ class _Story:
         self.judged: set[str] = set()
         self.found: dict[str, Broken] = {}
         self.failed_lives = 0
+        self.lives_since_found = 0
+
+    def begin_life(self) -> None:
+        self.lives_since_found += bool(self.found)
+        if self.target and self.lives_since_found > SHRINKING_LIVES:
+            raise _EnoughSeen
 
     def broken(self, slug: str, broken: Broken, trial: Trial):
-        broken.slug = slug
-        broken.calls = trial.subject.transcript.copy()
+        broken.slug, broken.calls = slug, trial.subject.transcript.code()
         if self.target is None:
             self.found.setdefault(slug, broken)
             self.failed_lives += 1
             if self.failed_lives >= FAILED_LIVES:
                 raise _EnoughSeen
         elif slug == self.target:
-            self.found[slug] = broken
+            shortest = self.found.setdefault(slug, broken)
+            if _length(broken) < _length(shortest):
+                self.found[slug] = broken
             raise broken
         reject()
+
+
+def _length(broken: Broken) -> tuple[int, int]:
+    return len(broken.calls), sum(map(len, broken.calls))
 
 
 def laws(machine: type[Life], table: dict[str, str]) -> list[Check]:
@@ -96,25 +109,21 @@ def _judge(machine, slugs, slug):
     return run
 
 
-def explore(machine: type[Life], slugs: list[str], trial: Trial) -> tuple[set[str], dict[str, Broken]]:
+def explore(
+    machine: type[Life], slugs: list[str], trial: Trial
+) -> tuple[set[str], dict[str, Broken]]:
     """(laws judged, laws broken with their stories); the first broken one's is the shortest."""
     story = _Story()
-    try:
+    with suppress(_EnoughSeen):
         _lead_lives(machine, trial, story, [Phase.generate])
-    except _EnoughSeen:
-        pass
     found = story.found
     first = next((slug for slug in slugs if slug in found), None)
     if first is not None:
         shrunk = _Story(target=first)
-        try:
+        with suppress(Broken, Flaky, _EnoughSeen):
             _lead_lives(machine, trial, shrunk, [Phase.generate, Phase.shrink])
-        except (Broken, Flaky):
-            pass
         # A submission that answers otherwise the second time keeps its first, longer story.
         found[first] = shrunk.found.get(first, found[first])
-    for broken in found.values():
-        broken.calls = broken.calls.code()
     return story.judged, found
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.judge import frames
 from engine.judge.stop import Stopped
-from engine.judge.verdict import Verdict
 from engine.judge.transcript import Transcript
+from engine.judge.verdict import Verdict
 
 
 class Unloadable(Exception):

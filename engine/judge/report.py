@@ -110,7 +110,10 @@ class Report:
         return lines
 
     def _story(self, failure: Result, paint) -> list[str]:
-        lines = [f"{paint['strong']}{failure.slug}{paint['plain']}", *_wrap(failure.law, "  the law: ")]
+        lines = [
+            f"{paint['strong']}{failure.slug}{paint['plain']}",
+            *_wrap(failure.law, "  the law: "),
+        ]
         if failure.message != self.message:
             lines += _wrap(failure.message, "  what happened: ")
         if failure.calls:
@@ -122,7 +125,11 @@ class Report:
                 lines += ["", f"  In the model ({check.slug}): {check.message}", *_beside(check)]
                 break
         if failure.output:
-            lines += ["", "  It printed:", *textwrap.indent(failure.output[-2000:], "    ").splitlines()]
+            lines += [
+                "",
+                "  It printed:",
+                *textwrap.indent(failure.output[-2000:], "    ").splitlines(),
+            ]
         return lines
 
     def snippet(self, failure: Result) -> str:
@@ -159,7 +166,10 @@ def _beside(check: Result) -> list[str]:
         got + ["(no row)"] * (length - len(got)),
         strict=True,
     )
-    return ["", *(f"  {'>' if i and a != b else ' '} {a:<{width}}{b}" for i, (a, b) in enumerate(rows))]
+    return [
+        "",
+        *(f"  {'>' if i and a != b else ' '} {a:<{width}}{b}" for i, (a, b) in enumerate(rows)),
+    ]
 
 
 def _test(check: Result) -> dict:

@@ -5,6 +5,7 @@ thread, no stdin, captured output and a private pair of pipes. It keeps accident
 attackers. `MODES` is where a stronger one belongs.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -179,7 +180,9 @@ class Confined:
             message = f"more than {self.limits.seconds:g} s of processor time"
             return Stopped(Verdict.TLE, "stopped-by-the-clock", message)
         if name == "SIGXFSZ":
-            return Stopped(Verdict.OLE, "floods-the-disk", f"a file of more than {FILE_BYTES} bytes")
+            return Stopped(
+                Verdict.OLE, "floods-the-disk", f"a file of more than {FILE_BYTES} bytes"
+            )
         return Stopped(Verdict.RTE, "killed-by-a-signal", f"its process was killed by {name}")
 
     def take_output(self) -> str:
@@ -190,7 +193,7 @@ class Confined:
         return text.decode(errors="replace")
 
     def cpu_seconds(self) -> float | None:
-        """Processor time that the process has used, asked of the kernel; None where it cannot say."""
+        """Processor time of the process, asked of the kernel; None where it cannot say."""
         if not sys.platform.startswith("linux"):
             return None
         # The clock of another process, as clock_getcpuclockid(3) makes its number.
@@ -200,10 +203,8 @@ class Confined:
         """Kill the session and forget its folder."""
         if self._process.stdout.closed:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         for fd in (self._request, self._reply):
             os.close(fd)

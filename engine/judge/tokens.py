@@ -17,6 +17,7 @@ from engine.model import Model
 
 MIN_MARGIN = 1e-3  # between the two best logits; rounding moves one by about 1e-5
 DRAWS = 100
+TINY = ModelConfig(n_kv_heads=2)
 
 
 class MeasuredModel(Model):
@@ -38,7 +39,7 @@ class Case:
     serve: Callable
     prompt_tokens: int
     new_tokens: int
-    config: ModelConfig = ModelConfig(n_kv_heads=2)
+    config: ModelConfig = TINY
     min_distinct: int = 0
 
 
@@ -79,7 +80,9 @@ def tokens_check(slug: str, law: str, case: Case, oracle) -> Check:
         except Exception as error:
             # The oracle went through the same code: what broke it is what the cache answered.
             message = f"the model cannot go on with what it is given: {error}"
-            raise Broken(message, Verdict.WA, "tokens", f"{type(error).__name__}: {error}") from None
+            raise Broken(
+                message, Verdict.WA, "tokens", f"{type(error).__name__}: {error}"
+            ) from None
         finally:
             trial.subject.transcript.recording = True
         if got != drawn.expected:
@@ -89,7 +92,9 @@ def tokens_check(slug: str, law: str, case: Case, oracle) -> Check:
 
 
 def _diverged(expected: list[int], got: list[int], new_tokens: int) -> Broken:
-    first = next((i for i, pair in enumerate(zip(expected, got, strict=False)) if pair[0] != pair[1]), 0)
+    first = next(
+        (i for i, pair in enumerate(zip(expected, got, strict=False)) if pair[0] != pair[1]), 0
+    )
     shown = slice(max(0, first - 3), first + 9)
     return Broken(
         f"tokens differ from number {first + 1} of {new_tokens} on",

@@ -62,12 +62,6 @@ class Transcript:
     def code(self) -> list[str]:
         return [line for entry in self._entries for line in entry()]
 
-    def copy(self) -> "Transcript":
-        """As it stands now, whatever is noted later."""
-        twin = Transcript()
-        twin._entries = list(self._entries)
-        return twin
-
     def _note(self, entry) -> None:
         if self.recording:
             self._entries.append(entry)

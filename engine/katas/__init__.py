@@ -28,6 +28,17 @@ class Kata:
         return (self.folder / "statement.md").read_text(encoding="utf-8")
 
     @property
+    def title(self) -> str:
+        """The statement's first line, `# NAME: TITLE`, without its name."""
+        return self.statement.partition("\n")[0].lstrip("# ").partition(": ")[2]
+
+    def statement_without(self, *headings: str) -> str:
+        """The statement less the sections of these headings."""
+        first, *sections = self.statement.split("\n## ")
+        kept = [s for s in sections if s.partition("\n")[0].strip() not in headings]
+        return "\n## ".join([first, *kept])
+
+    @property
     def starter(self) -> Path:
         return self.folder / "starter.py"
 

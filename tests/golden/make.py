@@ -80,7 +80,13 @@ def main() -> None:
                 "logits": [round(float(x), 6) for x in logits],
             }
     path = Path(__file__).with_name("llama.json")
-    path.write_text(json.dumps(golden).replace('"mha', '\n"mha').replace('"gqa', '\n"gqa').replace('"mqa', '\n"mqa') + "\n")
+    path.write_text(
+        json.dumps(golden)
+        .replace('"mha', '\n"mha')
+        .replace('"gqa', '\n"gqa')
+        .replace('"mqa', '\n"mqa')
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from hypothesis.stateful import initialize, rule
 
 from engine.judge.budget import CONST, cpu_ratio_within, held_within, peak_within
 from engine.judge.check import Broken, Check
-from engine.judge.remote import Raised
 from engine.judge.life import Life, laws, sizes_around
+from engine.judge.remote import Raised
 from engine.judge.tokens import Case, tokens_check
 from engine.katas.append.context import serve_in_chunks
 from engine.katas.append.naive import KVCache as Oracle
@@ -24,7 +24,7 @@ CASES = {
         partial(Model.generate, dtype=np.float16), prompt_tokens=20, new_tokens=24
     ),
     "tokens-at-capacity": Case(
-        partial(serve_in_chunks, chunk=16), prompt_tokens=16, new_tokens=17
+        partial(serve_in_chunks, chunk=16, spare_rows=0), prompt_tokens=16, new_tokens=17
     ),
 }
 TOKEN_LAWS = {
@@ -204,12 +204,18 @@ class Lives(Life):
                 self.trial.equal("K", K, K_expected)
         for name, got, expected in (("K", K, K_expected), ("V", V, V_expected)):
             with self.law("returns-unwritten-rows" if alone else "layers-share-a-position"):
-                self.trial.true(len(got) <= T, f"len({name}) <= {T}", f"{T} rows", f"{len(got)} rows")
+                self.trial.true(
+                    len(got) <= T, f"len({name}) <= {T}", f"{T} rows", f"{len(got)} rows"
+                )
             with self.law("misses-written-rows" if alone else "layers-share-a-position"):
-                self.trial.true(len(got) >= T, f"len({name}) >= {T}", f"{T} rows", f"{len(got)} rows")
+                self.trial.true(
+                    len(got) >= T, f"len({name}) >= {T}", f"{T} rows", f"{len(got)} rows"
+                )
             with self.law("stores-another-dtype"):
                 claim = f"{name}.dtype == np.{expected.dtype.name}"
-                self.trial.true(got.dtype == expected.dtype, claim, expected.dtype.name, got.dtype.name)
+                self.trial.true(
+                    got.dtype == expected.dtype, claim, expected.dtype.name, got.dtype.name
+                )
             with self.law("overwrites-history" if alone else "mixes-layers"):
                 old = slice(0, cached_tokens)
                 self.trial.equal(f"{name}[:{cached_tokens}]", got[old], expected[old])
@@ -220,7 +226,9 @@ class Lives(Life):
     def append_more_than_fits(self, layer, excess):
         layer %= self.n_layers
         room = self.room(layer)
-        rows = self.rows(room + excess, self.d_model) if room + excess > 1 else self.rows(self.d_model)
+        rows = (
+            self.rows(room + excess, self.d_model) if room + excess > 1 else self.rows(self.d_model)
+        )
         with self.law("accepts-overflow"):
             self.trial.refused(ValueError, self.cache.append, layer, *rows)
         nothing = np.zeros((0, self.d_model), np.float32)
@@ -310,7 +318,7 @@ CHECKS = (
     *laws(
         Lives,
         {
-            "raises-on-a-legal-append": "append takes (S, D), (D,) and S = 0 as long as the rows fit",
+            "raises-on-a-legal-append": "append takes (S, D), (D,) and S = 0 while the rows fit",
             "answers-with-something-else": "append returns a tuple of two arrays (T, D)",
             "returns-unwritten-rows": "append returns the rows written so far and none after them",
             "misses-written-rows": "append returns all rows written so far, the new ones included",
@@ -321,7 +329,7 @@ CHECKS = (
             "layers-share-a-position": "each layer counts its own rows",
             "mixes-layers": "each layer has rows of its own",
             "accepts-overflow": "more rows than fit are a ValueError",
-            "an-error-changes-the-cache": "after an error the cache is as if the call had not been made",
+            "an-error-changes-the-cache": "after an error the cache is as if nothing was called",
         },
     ),
     Check(
@@ -344,7 +352,9 @@ CHECKS = (
         "the caller may overwrite its arrays as soon as append has returned",
         keeps_the_callers_arrays,
     ),
-    Check("changes-its-arguments", "append leaves its arguments as they are", changes_its_arguments),
+    Check(
+        "changes-its-arguments", "append leaves its arguments as they are", changes_its_arguments
+    ),
     Check(
         "answer-changes-later",
         "K and V stay as they are until the next append to the same layer",

@@ -18,7 +18,9 @@ class KVCache:
         if k.shape != v.shape:
             raise ValueError(f"k has shape {k.shape} and v has shape {v.shape}")
         if k.ndim not in (1, 2) or k.shape[-1] != self.d_model:
-            raise ValueError(f"shape {k.shape} is neither (S, {self.d_model}) nor ({self.d_model},)")
+            raise ValueError(
+                f"shape {k.shape} is neither (S, {self.d_model}) nor ({self.d_model},)"
+            )
         if k.dtype.kind != "f" or v.dtype.kind != "f":
             raise ValueError(f"k is {k.dtype} and v is {v.dtype}, not floating")
         k, v = k.reshape(-1, self.d_model), v.reshape(-1, self.d_model)

@@ -16,7 +16,7 @@ class KVCache:
         self.length = [0] * n_layers
 
     def append(self, layer_idx, k, v):
-        n_layers, capacity, d_model = self.k.shape
+        n_layers, _, d_model = self.k.shape
         if not 0 <= layer_idx < n_layers:
             raise IndexError(f"layer {layer_idx} is outside [0, {n_layers})")
         if k.shape != v.shape or k.shape[1] != d_model or k.ndim != 2:

@@ -1,0 +1,220 @@
+"""The command line of the practice ladder, and `judge`, `check`, `run_generate` for programs.
+
+python harness.py            the ladder, and what to type next
+python harness.py --help     every command
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import engine
+
+HERE = Path(__file__).resolve().parent
+_found = Path(next(iter(getattr(engine, "__path__", [])), engine.__file__ or "")).resolve().parent
+if _found != HERE:
+    raise ImportError(
+        f"{HERE / 'harness.py'} needs the engine beside it, but `import engine` finds "
+        f"{_found / 'engine'}: run from another folder, or rename that one"
+    )
+
+from engine.judge import Limits, Report, UnknownCheck, check_class  # noqa: E402
+from engine.judge import judge as judge_file  # noqa: E402
+from engine.judge.sandbox import MODES, Unavailable  # noqa: E402
+from engine.katas import LADDER, UnknownKata, find  # noqa: E402
+
+SOLUTIONS = HERE / "solutions"
+
+
+def run_generate(cache_class, prompt, max_new_tokens: int, seed: int = 0) -> list[int]:
+    """The tokens that the tiny model of this seed says after `prompt`, through `cache_class`."""
+    from engine.model import Model
+
+    return Model.random(seed=seed).generate(prompt, max_new_tokens, cache_class)
+
+
+def judge(path, kata: str | None = None, **options) -> Report:
+    """Judge a file in a process of its own. Options as those of `engine.judge.judge`."""
+    return judge_file(path, None if kata is None else find(kata), **options)
+
+
+def check(cache_class: type, kata: str = "append", seed: int = 0) -> Report:
+    """Judge a class of this process; `AssertionError` with the report unless all checks pass.
+
+    For your own test suite: the same cases and properties as for a file, but no isolation.
+    """
+    report = check_class(cache_class, find(kata), seed=seed)
+    if not report.accepted:
+        raise AssertionError("\n" + report.to_text())
+    return report
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        return args.run(args)
+    except (OSError, UnknownKata, UnknownCheck, Unavailable) as error:
+        if isinstance(error, BrokenPipeError):  # `| head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        print(f"harness.py: {_sentence(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def run_list(args) -> int:
+    width = max(map(len, LADDER))
+    for number, name in enumerate(LADDER, 1):
+        print(f"{number:3}  {name:<{width}}  {find(name).title}")
+    if args.command is None:
+        print("\nStart with the first, then have your file judged:")
+        print(f"    python harness.py show {LADDER[0]}")
+        print(f"    python harness.py start {LADDER[0]}")
+        print(f"    python harness.py judge {LADDER[0]}.py")
+    return 0
+
+
+def run_show(args) -> int:
+    import inspect
+
+    kata = find(args.kata)
+    print(kata.statement_without("Hints", "Answers"))
+    print("## The code that calls you\n")
+    for function in kata.calling_code:
+        print(inspect.getsource(function))
+    print(f"Hints and answers: {_nearby(kata.folder / 'statement.md')}")
+    return 0
+
+
+def run_start(args) -> int:
+    kata = find(args.kata)
+    path = Path(args.path or f"{kata.name}.py")
+    if path.is_dir():
+        path /= f"{kata.name}.py"
+    with open(path, "x", encoding="utf-8") as file:
+        file.write(kata.starter.read_text(encoding="utf-8"))
+    print(f"{path} is yours. Fill it in, then: python harness.py judge {path}")
+    return 0
+
+
+def run_judge(args) -> int:
+    # Before the work and not after it: a report that cannot be written is the caller's mistake.
+    output = open(args.json, "w", encoding="utf-8") if args.json not in (None, "-") else None  # noqa: SIM115
+    report = judge(
+        args.file,
+        args.kata,
+        check=args.check,
+        seed=args.seed,
+        sandbox=args.sandbox,
+        limits=Limits(args.time_limit, args.memory_limit),
+    )
+    if output:
+        with output:
+            output.write(report.to_json() + "\n")
+    print(
+        report.to_json() if args.json == "-" else report.to_text(_color()),
+        end="\n" * (args.json == "-"),
+    )
+    return report.verdict.exit_code
+
+
+def run_verify(args) -> int:
+    from engine.judge.bank import verify
+
+    if not SOLUTIONS.is_dir():
+        raise FileNotFoundError(
+            f"{SOLUTIONS} is not there: verify runs in a clone, not an installation"
+        )
+    live = sys.stdout.isatty()
+
+    def progress(done: int, of: int) -> None:
+        if live:
+            print(f"\r{done} of {of} files judged", end="" if done < of else "\n", flush=True)
+
+    katas = [find(args.kata)] if args.kata else [find(name) for name in LADDER]
+    problems, lines = verify(katas, SOLUTIONS, progress)
+    print("\n".join(lines + problems))
+    print(f"{len(lines)} katas, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness.py", description="A practice ladder for the key/value cache of LLM engines."
+    )
+    parser.set_defaults(run=run_list, command=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name, run, text):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    command("list", run_list, "the ladder, a line for each kata")
+    sub = command("show", run_show, "a kata's statement and the code that calls you")
+    sub.add_argument("kata", help="a name from the ladder, or a kata's folder")
+    sub = command("start", run_start, "copy a kata's starter; never overwrites")
+    sub.add_argument("kata", help="a name from the ladder, or a kata's folder")
+    sub.add_argument("path", nargs="?", help="where to; KATA.py here if left out")
+
+    sub = command("judge", run_judge, "run every check of a kata on a file")
+    sub.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    limits = Limits()
+    sub.add_argument("file")
+    sub.add_argument("--kata", help="NAME or FOLDER, instead of the file's own KATA line")
+    sub.add_argument("--check", metavar="SLUG", help="only this check")
+    sub.add_argument(
+        "--seed", type=_natural, default=0, metavar="N", help="other prompts, weights, examples"
+    )
+    sub.add_argument(
+        "--json", metavar="PATH", help="write the report as JSON; - for standard output"
+    )
+    sub.add_argument("--sandbox", choices=MODES, default="auto", help="how the file is confined")
+    sub.add_argument(
+        "--time-limit", type=_positive, default=limits.seconds, metavar="S",
+        help="wall seconds that the file may take in all",
+    )  # fmt: skip
+    sub.add_argument(
+        "--memory-limit", type=_natural, default=limits.memory_mib, metavar="MIB",
+        help="address space of its process",
+    )  # fmt: skip
+
+    sub = command("verify", run_verify, "judge every file under solutions/ against its folder")
+    sub.add_argument("kata", nargs="?", help="only this one")
+    return parser
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def _color() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _nearby(path: Path) -> str:
+    """As the reader would type it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
