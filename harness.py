@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return args.run(args)
     except (OSError, UnknownKata, UnknownCheck, Unavailable) as error:
-        if isinstance(error, BrokenPipeError):  # `| head` has seen enough
+        if isinstance(error, BrokenPipeError):  # a pager that was closed has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         print(f"harness.py: {_sentence(error)}", file=sys.stderr)
@@ -79,12 +79,15 @@ def run_list(args) -> int:
 
 def run_show(args) -> int:
     import inspect
+    import textwrap
 
     kata = find(args.kata)
     print(kata.statement_without("Hints", "Answers"))
     print("## The code that calls you\n")
     for function in kata.calling_code:
-        print(inspect.getsource(function))
+        print(textwrap.dedent(inspect.getsource(function)))
+    print(f"To start:          python harness.py start {args.kata}")
+    print(f"To be judged:      python harness.py judge {kata.name}.py")
     print(f"Hints and answers: {_nearby(kata.folder / 'statement.md')}")
     return 0
 

@@ -30,7 +30,7 @@ class Model:
         return cls(config, random_weights(config, seed))
 
     def generate(self, prompt, max_new_tokens: int, cache_class, dtype=np.float32) -> list[int]:
-        """The `max_new_tokens` tokens that follow `prompt`, each the most likely one.
+        """The `max_new_tokens` tokens that follow `prompt`, each the most likely.
 
         `cache_class(n_layers, row_width, max_seq_len=..., dtype=...)` makes the cache.
         Raises `ValueError` for an empty prompt, a token outside the vocabulary or a
@@ -41,9 +41,11 @@ class Model:
         prompt = self._token_ids(prompt)
         if max_new_tokens == 0:
             return []
-        max_seq_len = len(prompt) + max_new_tokens
         cache = cache_class(
-            self.config.n_layers, self.config.row_width, max_seq_len=max_seq_len, dtype=dtype
+            self.config.n_layers,
+            self.config.row_width,
+            max_seq_len=len(prompt) + max_new_tokens,
+            dtype=dtype,
         )
         logits = self.prefill(prompt, cache)
         tokens = [int(logits.argmax())]
@@ -54,9 +56,9 @@ class Model:
         return tokens
 
     def prefill(self, tokens, cache, start: int = 0):  # (S,) -> (vocab_size,)
-        """Run a prompt, or the chunk of one that begins at position `start`, through the model.
+        """Run a prompt, or the chunk of one that begins at position `start`.
 
-        Appends `(S, D)` rows once per layer; returns the logits of the last token.
+        Appends `(S, D)` rows once per layer; returns the last token's logits.
         """
         tokens = self._token_ids(tokens)
         if operator.index(start) < 0:
@@ -66,7 +68,7 @@ class Model:
         return self.logits(x[-1])
 
     def decode_step(self, token: int, position: int, cache):  # -> (vocab_size,)
-        """Run one token through the model. Appends one row `(D,)` per layer."""
+        """Run one token. Appends one row `(D,)` per layer; returns its logits."""
         if not 0 <= token < self.config.vocab_size:
             raise ValueError(self._outside_vocabulary(token))
         if position < 0:
@@ -74,7 +76,7 @@ class Model:
         x = self._through_layers(self.embedding[token], position, cache)
         return self.logits(x)
 
-    def _through_layers(self, x, positions, cache):
+    def _through_layers(self, x, positions, cache):  # the seam
         for i, layer in enumerate(self.layers):
             q, k, v = layer.project(x, positions)
             K, V = cache.append(i, k, v)

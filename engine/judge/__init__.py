@@ -132,26 +132,22 @@ def _run(subject: Subject, kata: Kata, planned: list, seed: int, clock: Clock) -
 
     subject.transcript.results = kata.result_names
     trial = Trial(subject, seed)
-    results, stopped = [], False
+    results = []
     for check in planned:
         facts = {"slug": check.slug, "law": check.law, "kind": check.kind}
         if clock.left <= 0:
             results.append(Result(**facts, status="not run"))
             continue
-        outcome = _try(check, trial, stopped)
-        stopped = outcome.pop("stopped", False)
-        results.append(Result(**facts, **outcome))
+        results.append(Result(**facts, **_try(check, trial)))
     return results
 
 
-def _try(check, trial, start_anew: bool) -> dict:
+def _try(check, trial) -> dict:
     """Run one check; every way in which it can end is an outcome."""
-    from engine.judge.check import Broken, unexpected
+    from engine.judge.check import Broken, NotRun, unexpected
 
     subject = trial.subject
     try:
-        if start_anew:
-            subject.start_anew()
         try:
             check.run(trial)
         except Raised as raised:
@@ -170,10 +166,12 @@ def _try(check, trial, start_anew: bool) -> dict:
         }
     except Stopped as stop:
         facts = {"verdict": stop.verdict, "cause": stop.cause, "message": stop.message}
-        return {"status": "failed", "stopped": True, **facts}
+        return {"status": "failed", **facts}
     except Unloadable as error:
         facts = {"verdict": Verdict.CE, "cause": error.cause, "message": str(error)}
-        return {"status": "failed", "stopped": True, **facts}
+        return {"status": "failed", **facts}
+    except NotRun as reason:
+        return {"status": "not run", "message": str(reason)}
     except Exception:
         return {
             "status": "failed",

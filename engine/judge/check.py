@@ -27,6 +27,10 @@ class Broken(AssertionError):
         self.calls: list[str] = []
 
 
+class NotRun(Exception):
+    """The check cannot be run, because one that it builds on stopped the process."""
+
+
 @dataclass(frozen=True)
 class Check:
     """`kind` is "tokens", "budget" or "property": what names a cause is a property."""

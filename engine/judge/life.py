@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from engine.judge.check import Broken, Check, Trial, unexpected
+from engine.judge.check import Broken, Check, NotRun, Trial, unexpected
 from engine.judge.remote import Raised
 
 LIVES = 40
@@ -99,7 +99,10 @@ def laws(machine: type[Life], table: dict[str, str]) -> list[Check]:
 def _judge(machine, slugs, slug):
     def run(trial: Trial) -> None:
         if machine not in trial.notes:
+            trial.notes[machine] = None
             trial.notes[machine] = explore(machine, slugs, trial)
+        if trial.notes[machine] is None:
+            raise NotRun(f"the lives of {machine.__name__} ended with their process")
         judged, found = trial.notes[machine]
         if slug in found:
             raise found[slug]

@@ -60,7 +60,7 @@ class Subject:
         self._open_channel = open_channel
         self._path = path
         self._dropped: list[int] = []
-        self._loaded = False
+        self._stopped = False
         self.channel = open_channel()
         self.interface: dict = {}
         self.transcript = Transcript()
@@ -74,10 +74,10 @@ class Subject:
         self.interface = interface
         if self._path is not None:
             self._ask(do="load", interface=interface)
-        self._loaded = True
 
-    def start_anew(self) -> None:
+    def _start_anew(self) -> None:
         """A fresh process for a submission whose last one stopped."""
+        self._stopped = False
         self.channel.close()
         self.channel = self._open_channel()
         self._dropped.clear()
@@ -109,16 +109,26 @@ class Subject:
         return self.ask(do="held")["ok"]
 
     def ask(self, **request) -> dict:
-        """One exchange; raises `Raised` for what the submission's code raised."""
+        """One exchange; raises `Raised` for what the submission's code raised.
+
+        After a `Stopped` the next one starts the submission anew.
+        """
+        if self._stopped:
+            self._start_anew()
         if self._dropped:
             request["drop"], self._dropped = self._dropped, []
-        reply = self.channel.exchange(request)
+        try:
+            reply = self.channel.exchange(request)
+        except Stopped:
+            self._stopped = True
+            raise
         if "raised" in reply:
             raise _raised(reply["raised"])
         if "refused" in reply:
             raise Unloadable(str(reply["refused"]["cause"]), str(reply["refused"]["message"]))
         if "ok" not in reply:
-            raise Stopped(Verdict.RTE, "broke-the-channel", f"a reply without an answer: {reply}")
+            self._stopped = True
+            raise Stopped(Verdict.RTE, "broke-the-channel", "a reply without an answer")
         return reply
 
     def _ask(self, **request):

@@ -89,8 +89,9 @@ class Report:
         if self.checks:
             lines += ["", *self._list_of_checks(paint)]
         failure = self.failure()
-        if failure is not None:
+        if failure is not None and not failure.cause:
             lines += ["", *self._story(failure, paint)]
+        lines += _printed(failure)
         passed = sum(c.status == "passed" for c in self.checks)
         lines += [
             "",
@@ -121,15 +122,10 @@ class Report:
             lines += ["    " + line for line in self.snippet(failure).splitlines()]
         lines += _beside(failure)
         for check in self.checks:
-            if check.kind == "tokens" and check.status == "failed" and check is not failure:
+            in_tokens = check.kind == "tokens" and check.status == "failed"
+            if in_tokens and check is not failure and not check.cause:
                 lines += ["", f"  In the model ({check.slug}): {check.message}", *_beside(check)]
                 break
-        if failure.output:
-            lines += [
-                "",
-                "  It printed:",
-                *textwrap.indent(failure.output[-2000:], "    ").splitlines(),
-            ]
         return lines
 
     def snippet(self, failure: Result) -> str:
@@ -148,6 +144,13 @@ _PAINT = {"good": "\033[32m", "bad": "\033[31m", "strong": "\033[1m", "plain": "
 
 def _wrap(text: str, first: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+
+
+def _printed(check: Result | None) -> list[str]:
+    if check is None or not check.output:
+        return []
+    shown = check.output[-OUTPUT_CHARACTERS:]
+    return ["", "  It printed:", *textwrap.indent(shown, "    ").splitlines()]
 
 
 def _beside(check: Result) -> list[str]:
