@@ -10,9 +10,13 @@ import contextlib
 import gc
 import importlib.util
 import inspect
+import io
 import json
 import os
+import resource
+import signal
 import sys
+import tokenize
 import tracemalloc
 import types
 
@@ -221,9 +225,11 @@ def _read(path: str) -> bytes:
 
 def _parse(source: bytes, path: str) -> ast.Module:
     try:
-        return ast.parse(source, path)
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        return ast.parse(source.decode(encoding), path)
     except SyntaxError as error:
-        raise Refused("syntax-error", f"line {error.lineno}: {error.msg}") from error
+        place = f"line {error.lineno}: " if error.lineno else ""
+        raise Refused("syntax-error", f"{place}{error.msg}") from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise Refused("syntax-error", f"the file is not Python: {error}") from error
 
@@ -255,8 +261,8 @@ def _describe_error(error: BaseException, file: str) -> dict:
 
 
 def _limit(limits: dict) -> None:
-    import resource
-
+    # Python ignores it, and a write beyond the limit would be one more exception.
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     for name, value in limits.items():
         kind = getattr(resource, name, None)
         if kind is not None:

@@ -46,8 +46,10 @@ def _raised(error: dict) -> Raised:
         if isinstance(builtin, type) and issubclass(builtin, Exception):
             base = builtin
             break
-    kind = Raised if base is Exception else type(base.__name__, (Raised, base), {})
-    raised = Exception.__new__(kind)
+    kind = Raised
+    if base is not Exception:
+        kind = type(base.__name__, (base, Raised), {"__str__": Raised.__str__})
+    raised = kind.__new__(kind)
     raised.type_name, raised.text = str(error["types"][0]), str(error["message"])
     raised.where = [str(line) for line in error["where"]]
     return raised
@@ -199,7 +201,8 @@ class Method:
         return self._call(args, kwargs, "describe")["ok"]
 
     def _call(self, args, kwargs, result: str) -> dict:
-        self._subject.transcript.call(self._owner_name, self.name, args, kwargs)
+        named = result != "describe"
+        self._subject.transcript.call(self._owner_name, self.name, args, kwargs, named)
         return self._subject.ask(
             do="call",
             ref=self._ref,

@@ -89,8 +89,11 @@ class Confined:
         for fd in (self._request, self._reply, *self._streams):
             os.set_blocking(fd, False)
         self._poll = select.poll()
-        for fd in (self._reply, *self._streams):
-            self._poll.register(fd, select.POLLIN)
+        # So that the end of the process is seen although its own child holds the pipes.
+        self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else -1
+        for fd in (self._reply, *self._streams, self._pidfd):
+            if fd >= 0:
+                self._poll.register(fd, select.POLLIN)
         self._inbox = bytearray()
         self._output = bytearray()
         self._output_bytes = 0
@@ -149,7 +152,10 @@ class Confined:
                 "stopped-by-the-clock",
                 f"no answer within the {self.limits.seconds:g} s that it may take in all",
             )
-        self._drain([fd for fd, _ in ready if fd in self._streams])
+        ready = {fd for fd, _ in ready}
+        self._drain(ready & set(self._streams))
+        if self._pidfd in ready and self._reply not in ready:
+            raise self._ended()
 
     def _drain(self, fds) -> None:
         for fd in fds:
@@ -206,8 +212,9 @@ class Confined:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        for fd in (self._request, self._reply):
-            os.close(fd)
+        for fd in (self._request, self._reply, self._pidfd):
+            if fd >= 0:
+                os.close(fd)
         self._process.stdout.close()
         self._process.stderr.close()
         self._streams = []

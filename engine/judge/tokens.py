@@ -14,6 +14,7 @@ from engine.judge.check import Broken, Check, Trial, unexpected
 from engine.judge.remote import Raised
 from engine.judge.verdict import Verdict
 from engine.model import Model
+from engine.weights import Weights, random_weights
 
 MIN_MARGIN = 1e-3  # between the two best logits; rounding moves one by about 1e-5
 DRAWS = 100
@@ -48,6 +49,7 @@ class Drawn:
     """A case that is fit to judge, and what the oracle says."""
 
     model: MeasuredModel
+    weights: Weights
     prompt: list[int]
     expected: list[int]
     margin: float
@@ -57,12 +59,13 @@ def draw(case: Case, oracle, seed: int) -> Drawn:
     """The first fit draw of this seed."""
     for attempt in range(DRAWS):
         own_seed = seed * DRAWS + attempt
-        model = MeasuredModel.random(case.config, own_seed)
+        weights = random_weights(case.config, own_seed)
+        model = MeasuredModel(case.config, weights)
         raw = np.random.PCG64([own_seed, 1]).random_raw(case.prompt_tokens)
         prompt = [int(r) for r in raw % np.uint64(case.config.vocab_size)]
         expected = case.serve(model, prompt, case.new_tokens, oracle)
         if model.margin >= MIN_MARGIN and len(set(expected)) >= case.min_distinct:
-            return Drawn(model, prompt, expected, model.margin)
+            return Drawn(model, weights, prompt, expected, model.margin)
     raise RuntimeError(f"no draw of {case} with seed {seed} is fit to judge")
 
 

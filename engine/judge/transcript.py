@@ -29,9 +29,12 @@ class Transcript:
         self._note(lambda: [f"{name} = {class_name}({_arguments(args, kwargs)})"])
         return name
 
-    def call(self, owner: str, method: str, args, kwargs) -> None:
-        result = self.results.get(method, "result")
-        self._note(lambda: [f"{result} = {owner}.{method}({_arguments(args, kwargs)})"])
+    def call(self, owner: str, method: str, args, kwargs, named: bool = True) -> None:
+        """A call, its answer named unless nobody looks at it."""
+        result = f"{self.results.get(method, 'result')} = " if named else ""
+        self._last_call = lambda: f"{owner}.{method}({_arguments(args, kwargs)})"
+        call = self._last_call
+        self._note(lambda: [f"{result}{call()}"])
 
     def read(self, owner: str, attribute: str) -> None:
         self._note(lambda: [f"{attribute} = {owner}.{attribute}"])
@@ -47,17 +50,16 @@ class Transcript:
 
     def refused_as_due(self, error: type[Exception]) -> None:
         """The last call raised what it had to."""
-        if self.recording:
-            call = self._entries.pop()
-            self._note(lambda: [f"with suppress({error.__name__}):", f"    {_bare(call)}"])
+        call = self._last_call
+        self._replace(lambda: [f"with suppress({error.__name__}):", f"    {call()}"])
 
     def not_refused(self, error: type[Exception]) -> None:
         """The last call should have raised and did not, or raised something else."""
-        if self.recording:
-            call = self._entries.pop()
-            lines = ["try:", f"    {{}}\nexcept {error.__name__}:", "    pass", "else:"]
-            missing = f'    raise AssertionError("no {error.__name__}")'
-            self._note(lambda: "\n".join([*lines, missing]).format(_bare(call)).split("\n"))
+        call, name = self._last_call, error.__name__
+        missing = f'    raise AssertionError("no {name}")'
+        self._replace(
+            lambda: ["try:", f"    {call()}", f"except {name}:", "    pass", "else:", missing]
+        )
 
     def code(self) -> list[str]:
         return [line for entry in self._entries for line in entry()]
@@ -66,9 +68,9 @@ class Transcript:
         if self.recording:
             self._entries.append(entry)
 
-
-def _bare(call) -> str:
-    return call()[0].partition(" = ")[2]
+    def _replace(self, entry) -> None:
+        if self.recording:
+            self._entries[-1] = entry
 
 
 def _arguments(args, kwargs) -> str:
