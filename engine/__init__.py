@@ -23,4 +23,6 @@ judge/local.py    the same end for a class of this process
 judge/sandbox.py  the child's process: limits, clock, output, kill
 judge/stop.py     Stopped: that process died, hung or broke its channel
 judge/bank.py     every file under solutions/ against what it promises
+
+bench/verdict.py  how long a verdict takes, beside an import
 """

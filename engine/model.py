@@ -29,10 +29,16 @@ class Model:
         config = config or ModelConfig()
         return cls(config, random_weights(config, seed))
 
-    def generate(self, prompt, max_new_tokens: int, cache_class, dtype=np.float32) -> list[int]:
+    def generate(
+        self,
+        prompt,
+        max_new_tokens: int,
+        cache_class,
+        dtype=np.float32,
+    ) -> list[int]:
         """The `max_new_tokens` tokens that follow `prompt`, each the most likely.
 
-        `cache_class(n_layers, row_width, max_seq_len=..., dtype=...)` makes the cache.
+        The cache is `cache_class(n_layers, row_width, max_seq_len=..., dtype=...)`.
         Raises `ValueError` for an empty prompt, a token outside the vocabulary or a
         negative count.
         """

@@ -83,12 +83,11 @@ def check_class(cache_class: type, kata: Kata, *, seed: int = 0) -> Report:
         "class_name": name,
     }
     planned = list(kata.checks)
+    subject = Subject(lambda: Local({name: cache_class}))
     try:
-        subject = Subject(lambda: Local({name: cache_class}, kata.interface))
         subject.load(kata.interface)
-    except Exception as error:
-        cause = getattr(error, "cause", "import-failed")
-        return _failed_to_load(Verdict.CE, cause, str(error), planned, story, started)
+    except Unloadable as error:
+        return _failed_to_load(Verdict.CE, error.cause, str(error), planned, story, started)
     return _conclude(_run(subject, kata, planned, seed, Clock(float("inf"))), story, started)
 
 

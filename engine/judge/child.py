@@ -45,11 +45,15 @@ class Refused(Exception):
 
 
 class Workshop:
-    """Holds a submission's classes and objects, and answers requests about them."""
+    """Holds a submission's classes and objects, and answers requests about them.
 
-    def __init__(self, classes: dict | None = None, file: str = ""):
-        self.classes = classes or {}
+    The classes come out of a file, or out of a `namespace` that is there already.
+    """
+
+    def __init__(self, namespace: dict | None = None, file: str = ""):
+        self.namespace = namespace
         self.file = file
+        self.classes: dict[str, type] = {}
         self.objects: dict[int, object] = {}
         self.next_id = 0
         # Bound now, so that a submission that patches tracemalloc changes nothing here.
@@ -80,9 +84,15 @@ class Workshop:
         return {"ok": None}
 
     def do_load(self, request):
-        """Run the inspected file and hold its classes against the kata's interface."""
+        """Hold the classes against the kata's interface; the inspected file is run first."""
         interface = request["interface"]
-        _refuse_unfinished(self.tree, interface)
+        if self.namespace is None:
+            _refuse_unfinished(self.tree, interface)
+            self.namespace = self._run_file()
+        self.classes = _take_classes(self.namespace, interface)
+        return {"ok": None}
+
+    def _run_file(self) -> dict:
         module = types.ModuleType("submission")
         module.__file__ = self.file
         sys.modules["submission"] = module
@@ -93,8 +103,7 @@ class Workshop:
             raise Refused(
                 "import-failed", f"importing the file raises {what['types'][0]}: {what['message']}"
             ) from error
-        self.classes = take_classes(vars(module), interface)
-        return {"ok": None}
+        return vars(module)
 
     def do_new(self, request):
         return self._run(request, self.classes[request["class"]])
@@ -155,7 +164,7 @@ class Workshop:
         return frames.Ref(self.next_id)
 
 
-def take_classes(namespace: dict, interface: dict) -> dict:
+def _take_classes(namespace: dict, interface: dict) -> dict:
     """The classes that the interface names; `Refused` where one or its signature is not there."""
     classes = {}
     for name, methods in interface.items():

@@ -81,7 +81,7 @@ class _Story:
                 raise _EnoughSeen
         elif slug == self.target:
             shortest = self.found.setdefault(slug, broken)
-            if _length(broken) < _length(shortest):
+            if _length(broken) <= _length(shortest):
                 self.found[slug] = broken
             raise broken
         reject()

@@ -12,9 +12,8 @@ from engine.judge import child, frames
 class Local:
     """Answers as `sandbox.Confined` does, over classes of this process."""
 
-    def __init__(self, classes: dict, interface: dict):
-        file = _source_file(next(iter(classes.values())))
-        self._workshop = child.Workshop(child.take_classes(classes, interface), file)
+    def __init__(self, classes: dict[str, type]):
+        self._workshop = child.Workshop(classes, _source_file(next(iter(classes.values()))))
 
     def exchange(self, request: dict) -> dict:
         return _travel(self._workshop.answer(_travel(request)))

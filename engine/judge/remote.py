@@ -74,8 +74,7 @@ class Subject:
     def load(self, interface: dict) -> None:
         """Import the submission at its end. Raises `Unloadable`."""
         self.interface = interface
-        if self._path is not None:
-            self._ask(do="load", interface=interface)
+        self._ask(do="load", interface=interface)
 
     def _start_anew(self) -> None:
         """A fresh process for a submission whose last one stopped."""

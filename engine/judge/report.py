@@ -83,7 +83,7 @@ class Report:
         head = f"{self.verdict.name} {self.verdict.title}"
         if not self.accepted:
             head += f": {self.cause}"
-        lines = [f"{tone}{head}{paint['plain']}  {self.file}"]
+        lines = [f"{tone}{head}{paint['plain']}"]
         if not self.accepted:
             lines += _wrap(self.message, "  ")
         if self.checks:
@@ -95,8 +95,8 @@ class Report:
         passed = sum(c.status == "passed" for c in self.checks)
         lines += [
             "",
-            f"{passed} of {len(self.checks)} checks passed, kata {self.kata}, seed {self.seed}, "
-            f"{self.seconds:.2f} s",
+            f"{passed} of {len(self.checks)} checks passed: {self.file}",
+            f"kata {self.kata}, seed {self.seed}, {self.seconds:.2f} s",
             f"isolation: {self.isolation}",
         ]
         return "\n".join(lines) + "\n"

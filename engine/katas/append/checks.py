@@ -17,15 +17,11 @@ from engine.model import Model
 
 RESULTS = {"append": "K, V"}
 
-CASES = {
-    "tokens": Case(Model.generate, prompt_tokens=24, new_tokens=72, min_distinct=30),
-    "tokens-in-chunks": Case(partial(serve_in_chunks, chunk=7), prompt_tokens=33, new_tokens=24),
-    "tokens-in-float16": Case(
-        partial(Model.generate, dtype=np.float16), prompt_tokens=20, new_tokens=24
-    ),
-    "tokens-at-capacity": Case(
-        partial(serve_in_chunks, chunk=16, spare_rows=0), prompt_tokens=16, new_tokens=17
-    ),
+CASES = {  # how it is served, prompt tokens, new tokens
+    "tokens": Case(Model.generate, 24, 72, min_distinct=30),
+    "tokens-in-chunks": Case(partial(serve_in_chunks, chunk=7), 33, 24),
+    "tokens-in-float16": Case(partial(Model.generate, dtype=np.float16), 20, 24),
+    "tokens-at-capacity": Case(partial(serve_in_chunks, chunk=16, spare_rows=0), 16, 17),
 }
 TOKEN_LAWS = {
     "tokens": "a prompt and the tokens after it: the same tokens as with a cache that concatenates",
@@ -202,14 +198,11 @@ class Lives(Life):
             if T and np.array_equal(K, V_expected) and np.array_equal(V, K_expected):
                 self.trial.equal("K", K, K_expected)
         for name, got, expected in (("K", K, K_expected), ("V", V, V_expected)):
+            n = len(got)
             with self.law("returns-unwritten-rows" if alone else "layers-share-a-position"):
-                self.trial.true(
-                    len(got) <= T, f"len({name}) <= {T}", f"{T} rows", f"{len(got)} rows"
-                )
+                self.trial.true(n <= T, f"len({name}) <= {T}", f"{T} rows", f"{n} rows")
             with self.law("misses-written-rows" if alone else "layers-share-a-position"):
-                self.trial.true(
-                    len(got) >= T, f"len({name}) >= {T}", f"{T} rows", f"{len(got)} rows"
-                )
+                self.trial.true(n >= T, f"len({name}) >= {T}", f"{T} rows", f"{n} rows")
             with self.law("stores-another-dtype"):
                 claim = f"{name}.dtype == np.{expected.dtype.name}"
                 self.trial.true(
