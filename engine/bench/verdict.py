@@ -44,9 +44,8 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for name, times in seconds.items():
         median = statistics.median(times)
-        print(
-            f"| {name} | {median:.2f} | {min(times):.2f} to {max(times):.2f} | {median / unit:.1f} |"
-        )
+        spread = f"{min(times):.2f} to {max(times):.2f}"
+        print(f"| {name} | {median:.2f} | {spread} | {median / unit:.1f} |")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,10 @@ class Trial:
             f"{name} is not what it should be", Verdict.WA, show(expected), show(got), proof
         )
 
+    def same_dtype(self, name: str, got: np.ndarray, expected: np.ndarray) -> None:
+        claim = f"{name}.dtype == np.{expected.dtype.name}"
+        self.true(got.dtype == expected.dtype, claim, expected.dtype.name, got.dtype.name)
+
     def true(self, holds: bool, claim: str, expected="", got="") -> None:
         """`claim` is Python over the names of the calls."""
         if not holds:

@@ -57,19 +57,15 @@ def time_grows_with_history(trial) -> None:
     row = np.ones(D, np.float32)
     rows = trial.store("rows", np.ones((chunk, D), np.float32))
 
-    def fill():
-        for _ in range(history // chunk):
-            cache.append.described(0, rows, rows)
-
-    def appends():
-        for _ in range(calls):
-            cache.append.described(0, row, row)
+    def append(new, times):
+        for _ in range(times):
+            cache.append.described(0, new, new)
 
     cpu_ratio_within(
         trial,
-        early=appends,
-        between=fill,
-        late=appends,
+        early=lambda: append(row, calls),
+        between=lambda: append(rows, history // chunk),
+        late=lambda: append(row, calls),
         what=f"append to {history} rows, against append to none,",
     )
 
@@ -204,25 +200,20 @@ class Lives(Life):
             with self.law("misses-written-rows" if alone else "layers-share-a-position"):
                 self.trial.true(n >= T, f"len({name}) >= {T}", f"{T} rows", f"{n} rows")
             with self.law("stores-another-dtype"):
-                claim = f"{name}.dtype == np.{expected.dtype.name}"
-                self.trial.true(
-                    got.dtype == expected.dtype, claim, expected.dtype.name, got.dtype.name
-                )
+                self.trial.same_dtype(name, got, expected)
             with self.law("overwrites-history" if alone else "mixes-layers"):
-                old = slice(0, cached_tokens)
-                self.trial.equal(f"{name}[:{cached_tokens}]", got[old], expected[old])
+                old = f"{name}[:{cached_tokens}]"
+                self.trial.equal(old, got[:cached_tokens], expected[:cached_tokens])
             with self.law("stores-other-rows" if alone else "mixes-layers"):
                 self.trial.equal(name, got, expected)
 
     @rule(layer=st.integers(0, 2), excess=st.integers(1, 3))
     def append_more_than_fits(self, layer, excess):
         layer %= self.n_layers
-        room = self.room(layer)
-        rows = (
-            self.rows(room + excess, self.d_model) if room + excess > 1 else self.rows(self.d_model)
-        )
+        shape = (self.room(layer) + excess, self.d_model)
+        k, v = self.rows(*shape) if shape[0] > 1 else self.rows(self.d_model)
         with self.law("accepts-overflow"):
-            self.trial.refused(ValueError, self.cache.append, layer, *rows)
+            self.trial.refused(ValueError, self.cache.append, layer, k, v)
         nothing = np.zeros((0, self.d_model), np.float32)
         K_expected, V_expected = self.oracle.append(layer, nothing, nothing)
         with self.law("an-error-changes-the-cache"):
