@@ -20,7 +20,7 @@ from engine.judge.remote import Raised
 LIVES = 40
 STEPS = 12
 FAILED_LIVES = 25  # after so many, no other law is likely to show up
-SHRINKING_LIVES = 120  # a story is short by then, and its reader waits
+SHRINKING_LIVES = 200  # a story is short by then, and its reader waits
 
 
 class _EnoughSeen(BaseException):
