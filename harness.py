@@ -5,7 +5,9 @@ python harness.py --help     every command
 """
 
 import argparse
+import errno
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -53,6 +55,10 @@ def check(cache_class: type, kata: str = "append", seed: int = 0) -> Report:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     args = _parser().parse_args(argv)
+    # A report quotes what a submission says, in whatever characters.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    for name in ("SIGTERM", "SIGHUP"):  # ended from outside, it still ends its child
+        signal.signal(getattr(signal, name), lambda number, _: sys.exit(128 + number))
     try:
         return args.run(args)
     except (OSError, UnknownKata, UnknownCheck, Unavailable) as error:
@@ -104,8 +110,8 @@ def run_start(args) -> int:
 
 
 def run_judge(args) -> int:
-    # Before the work and not after it: a report that cannot be written is the caller's mistake.
-    output = open(args.json, "w", encoding="utf-8") if args.json not in (None, "-") else None  # noqa: SIM115
+    if args.json not in (None, "-"):
+        _refuse_output(args.json, args.file)
     report = judge(
         args.file,
         args.kata,
@@ -114,9 +120,8 @@ def run_judge(args) -> int:
         sandbox=args.sandbox,
         limits=Limits(args.time_limit, args.memory_limit),
     )
-    if output:
-        with output:
-            output.write(report.to_json() + "\n")
+    if args.json not in (None, "-"):
+        Path(args.json).write_text(report.to_json() + "\n", encoding="utf-8")
     print(
         report.to_json() if args.json == "-" else report.to_text(_color()),
         end="\n" * (args.json == "-"),
@@ -177,17 +182,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--sandbox", choices=MODES, default="auto", help="how the file is confined")
     sub.add_argument(
-        "--time-limit", type=_positive, default=limits.seconds, metavar="S",
+        "--time-limit", type=_seconds, default=limits.seconds, metavar="S",
         help="wall seconds that the file may take in all",
     )  # fmt: skip
     sub.add_argument(
-        "--memory-limit", type=_natural, default=limits.memory_mib, metavar="MIB",
+        "--memory-limit", type=_mebibytes, default=limits.memory_mib, metavar="MIB",
         help="address space of its process",
     )  # fmt: skip
 
     sub = command("verify", run_verify, "judge every file under solutions/ against its folder")
     sub.add_argument("kata", nargs="?", help="only this one")
     return parser
+
+
+def _refuse_output(path: str, file: str) -> None:
+    """Before the work and not after it: what cannot be written, or must not be."""
+    if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
+        raise FileExistsError(errno.EEXIST, "this is the file to be judged", path)
+    is_new = not os.path.lexists(path)
+    with open(path, "a", encoding="utf-8"):
+        pass
+    if is_new:
+        os.remove(path)
 
 
 def _natural(text: str) -> int:
@@ -197,10 +213,17 @@ def _natural(text: str) -> int:
     return number
 
 
-def _positive(text: str) -> float:
+def _seconds(text: str) -> float:
     number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    if not 0 < number <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86,400 seconds")
+    return number
+
+
+def _mebibytes(text: str) -> int:
+    number = int(text)
+    if not 256 <= number <= 1 << 20:  # Python and NumPy alone need half of that
+        raise argparse.ArgumentTypeError(f"{text} is not between 256 and 1,048,576 MiB")
     return number
 
 

@@ -173,7 +173,9 @@ def test_the_command_line_takes_a_folder(toy, write, root, tmp_path):
 
 @pytest.mark.parametrize("name", LADDER)
 def test_every_kata_has_the_same_files(name):
-    assert {p.name for p in find(name).folder.iterdir()} - {"__pycache__"} == FILES
+    """And perhaps lives.py, for a state machine that would make checks.py too long."""
+    there = {p.name for p in find(name).folder.iterdir()} - {"__pycache__", "lives.py"}
+    assert there == FILES
 
 
 @pytest.mark.parametrize("name", LADDER)

@@ -20,6 +20,8 @@ from engine.katas import Kata, UnknownKata, on_ladder
 __all__ = ["Limits", "Report", "UnknownCheck", "Verdict", "check_class", "judge"]
 
 PLAIN = "plain, for code you trust"
+# Verdicts of token cases and budgets that say only that something is wrong, not what.
+VAGUE = (Verdict.WA, Verdict.RTE)
 
 
 class UnknownCheck(ValueError):
@@ -130,15 +132,28 @@ def _run(subject: Subject, kata: Kata, planned: list, seed: int, clock: Clock) -
     from engine.judge.check import Trial
 
     subject.transcript.results = kata.result_names
-    trial = Trial(subject, seed)
+    trial = Trial(subject, seed, alone=len(planned) == 1)
     results = []
     for check in planned:
         facts = {"slug": check.slug, "law": check.law, "kind": check.kind}
         if clock.left <= 0:
-            results.append(Result(**facts, status="not run"))
+            results.append(_out_of_time(facts, results))
             continue
         results.append(Result(**facts, **_try(check, trial)))
     return results
+
+
+def _out_of_time(facts: dict, before: list[Result]) -> Result:
+    """Not run; and a failure, if it is the first that the clock keeps from passing."""
+    if any(result.status == "failed" for result in before):
+        return Result(**facts, status="not run")
+    return Result(
+        **facts,
+        status="failed",
+        verdict=Verdict.TLE,
+        cause="stopped-by-the-clock",
+        message="the time that it may take in all was over before this check",
+    )
 
 
 def _try(check, trial) -> dict:
@@ -185,7 +200,7 @@ def _conclude(results: list[Result], story: dict, started: float) -> Report:
     if failed:
         first = next((r for r in failed if r.verdict is Verdict.JE), failed[0])
         named = first
-        if first.kind == "tokens" and not first.cause and first.verdict is not Verdict.JE:
+        if first.kind != "property" and not first.cause and first.verdict in VAGUE:
             properties = (r for r in failed if r.kind == "property" and not r.cause)
             named = next(properties, first)
         verdict, cause = first.verdict, named.cause or named.slug

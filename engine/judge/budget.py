@@ -7,8 +7,10 @@ CONST = 8 << 10  # bytes one call may allocate whatever the length of the histor
 SLACK = 20  # how many times slower a call may get with the history before the clock speaks
 
 
-def peaks_within(budget_bytes: int, peaks: dict[str, int]) -> None:
+def peaks_within(budget_bytes: int, peaks: dict[str, int | None]) -> None:
     """`peaks`: what a call was -> the most bytes it newly allocated. The worst one counts."""
+    if None in peaks.values():
+        raise Broken("it stops the count of its allocations", Verdict.TLE)
     what, worst = max(peaks.items(), key=lambda item: item[1])
     if worst > budget_bytes:
         limit, used = _size(budget_bytes), _size(worst)
@@ -27,8 +29,11 @@ def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1024:,.0f} KiB"
 
 
-def cpu_ratio_within(trial, early, between, late, what: str) -> None:
-    """`late()` costs at most SLACK times the processor time of `early()`.
+def cpu_ratio_within(trial, cheap, others) -> None:
+    """Each of the others costs at most SLACK times the processor time of `cheap()`.
+
+    `others`: pairs of a name and calls, in the order in which they are made; what has no
+    name only prepares the next.
 
     It stands behind the count of bytes, from which work in place is hidden. Where the
     kernel does not tell one process's time, or all run in one, there is nothing to compare.
@@ -36,16 +41,20 @@ def cpu_ratio_within(trial, early, between, late, what: str) -> None:
     cpu_seconds = trial.subject.channel.cpu_seconds
     if cpu_seconds() is None:
         return
-    times = []
-    early()  # once to warm up
-    for calls in (early, between, late):
+
+    def cost(calls) -> float:
         started = cpu_seconds()
         calls()
-        times.append(cpu_seconds() - started)
-    if times[2] > SLACK * times[0]:
-        raise Broken(
-            f"{what} takes more than {SLACK} times the processor time",
-            Verdict.TLE,
-            f"at most {SLACK} times",
-            f"more than {SLACK} times",
-        )
+        return cpu_seconds() - started
+
+    cheap()  # once to warm up
+    limit = SLACK * cost(cheap)
+    for what, calls in others:
+        if cost(calls) > limit and what:
+            least = f"more than {SLACK} times"
+            raise Broken(
+                f"{what} takes {least} the processor time",
+                Verdict.TLE,
+                f"at most {SLACK} times",
+                least,
+            )

@@ -28,7 +28,7 @@ class Broken(AssertionError):
 
 
 class NotRun(Exception):
-    """The check cannot be run, because one that it builds on stopped the process."""
+    """The check cannot be judged, because of what another one found."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,10 @@ class Check:
 class Trial:
     """One submission on trial: its objects within reach, a seed, and how to compare."""
 
-    def __init__(self, subject: Subject, seed: int = 0):
+    def __init__(self, subject: Subject, seed: int = 0, alone: bool = False):
         self.subject = subject
         self.seed = seed
+        self.alone = alone  # there is one check only, which must say what it meets
         self.notes: dict = {}  # what a check leaves for the next ones of its kind
 
     def begin(self) -> None:
@@ -61,7 +62,7 @@ class Trial:
 
     def equal(self, name: str, got, expected: np.ndarray) -> None:
         """Shape and every value; NumPy's proof is `assert_array_equal`."""
-        if isinstance(got, np.ndarray) and np.array_equal(got, expected):
+        if isinstance(got, np.ndarray) and np.array_equal(got, expected, equal_nan=True):
             return
         proof = [f"np.testing.assert_array_equal({name}, {literal(expected)})"]
         raise Broken(
@@ -70,7 +71,8 @@ class Trial:
 
     def same_dtype(self, name: str, got: np.ndarray, expected: np.ndarray) -> None:
         claim = f"{name}.dtype == np.{expected.dtype.name}"
-        self.true(got.dtype == expected.dtype, claim, expected.dtype.name, got.dtype.name)
+        text = str(got.dtype)  # which says the byte order, too
+        self.true(got.dtype == expected.dtype, claim, expected.dtype.name, text)
 
     def true(self, holds: bool, claim: str, expected="", got="") -> None:
         """`claim` is Python over the names of the calls."""
@@ -78,12 +80,30 @@ class Trial:
             proof = [f"assert {claim}"]
             raise Broken(f"{claim} does not hold", Verdict.WA, str(expected), str(got), proof)
 
-    def pair(self, answer) -> tuple:
-        """The two arrays, of at least one axis, of an answer that must be two arrays."""
+    def pair(self, answer, axes: int = 2) -> tuple:
+        """The two numeric arrays of so many axes that the last call must have returned."""
         pair = answer if isinstance(answer, (tuple, list)) and len(answer) == 2 else (None, None)
-        if all(isinstance(a, Stored) or (isinstance(a, np.ndarray) and a.ndim) for a in pair):
+        if all(
+            isinstance(a, Stored) or (isinstance(a, np.ndarray) and a.ndim == axes) for a in pair
+        ):
             return tuple(pair)
-        raise Broken("the answer is not two arrays", got=_brief(answer))
+        self.subject.transcript.name_last("answer")
+        proof = [
+            "assert isinstance(answer, (tuple, list)) and len(answer) == 2, answer",
+            f"assert all(isinstance(a, np.ndarray) and a.ndim == {axes} for a in answer), answer",
+            "assert all(a.dtype.kind in 'biufc' for a in answer), answer",
+        ]
+        expected = f"two arrays of {axes} axes"
+        raise Broken(f"the answer is not {expected}", Verdict.WA, expected, _brief(answer), proof)
+
+    def raises(self, method, *args) -> bool:
+        """Whether the call raises, whatever it raises."""
+        try:
+            method.described(*args)
+        except Raised as raised:
+            self.subject.transcript.refused_as_due(type(raised).__mro__[1])
+            return True
+        return False
 
     def refused(self, error: type[Exception], method, *args, **kwargs) -> None:
         """The call raises this error, or a subclass of it."""

@@ -56,14 +56,24 @@ class Workshop:
         self.classes: dict[str, type] = {}
         self.objects: dict[int, object] = {}
         self.next_id = 0
+        self.counting = False
         # Bound now, so that a submission that patches tracemalloc changes nothing here.
         self._start_counting, self._stop_counting = tracemalloc.start, tracemalloc.stop
-        self._counted, self._reset_peak = tracemalloc.get_traced_memory, tracemalloc.reset_peak
+        self._is_counting, self._reset_peak = tracemalloc.is_tracing, tracemalloc.reset_peak
+        self._counted = tracemalloc.get_traced_memory
 
-    def answer(self, request: dict) -> dict:
-        """`{"ok": value}`, `{"refused": ...}` or, for what its code raised, `{"raised": ...}`."""
+    def answer(self, request: dict) -> bytes:
+        """A frame: `{"ok": ...}`, `{"refused": ...}`, or `{"raised": ...}` by its own code."""
         for ref in request.get("drop", ()):
             self.objects.pop(ref, None)
+        reply = self._answer(request)
+        try:
+            return frames.encode(reply)
+        except Exception:  # an answer that no frame can hold, such as a list that holds itself
+            reply["ok"] = frames.Opaque(type(reply["ok"]).__name__)
+            return frames.encode(reply)
+
+    def _answer(self, request: dict) -> dict:
         try:
             return getattr(self, "do_" + request["do"])(request)
         except Refused as refusal:
@@ -77,10 +87,11 @@ class Workshop:
         self.source = _read(self.file)
         self.tree = _parse(self.source, self.file)
         for node in self.tree.body:
-            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets = getattr(node, "targets", [getattr(node, "target", None)])
             names = [target.id for target in targets if isinstance(target, ast.Name)]
             if "KATA" in names and isinstance(node.value, ast.Constant):
-                return {"ok": node.value.value}
+                name = node.value.value
+                return {"ok": name if isinstance(name, str) else repr(name)}
         return {"ok": None}
 
     def do_load(self, request):
@@ -98,11 +109,10 @@ class Workshop:
         sys.modules["submission"] = module
         try:
             exec(compile(self.source, self.file, "exec"), module.__dict__)
-        except Exception as error:
+        except BaseException as error:
             what = _describe_error(error, self.file)
-            raise Refused(
-                "import-failed", f"importing the file raises {what['types'][0]}: {what['message']}"
-            ) from error
+            message = f"importing the file raises {what['types'][0]}: {what['message']}"
+            raise Refused("import-failed", message) from error
         return vars(module)
 
     def do_new(self, request):
@@ -126,7 +136,8 @@ class Workshop:
 
     def do_count(self, request):
         """Whether allocations are counted from now on: it makes every call slower."""
-        self._start_counting() if request["on"] else self._stop_counting()
+        self.counting = request["on"]
+        self._start_counting() if self.counting else self._stop_counting()
         return {"ok": None}
 
     def do_held(self, request):
@@ -140,12 +151,15 @@ class Workshop:
         before, _ = self._counted()
         self._reset_peak()
         result = function(*args, **kwargs)
-        peak = self._counted()[1] - before
+        # None where the submission has stopped the count.
+        peak = self._counted()[1] - before if self._is_counting() == self.counting else None
         match request["result"]:
             case "keep":
-                result = (
-                    tuple(map(self._keep, result)) if type(result) is tuple else self._keep(result)
-                )
+                result = self._keep(result)
+            case "keep each" if isinstance(result, (tuple, list)):
+                result = tuple(self._keep(item) for item in result)
+            case "keep each":
+                result = (self._keep(result),)
             case "describe":
                 result = _describe(result)
         return {"ok": result, "peak": peak}
@@ -154,8 +168,8 @@ class Workshop:
         """An argument as the submission gets it: writable and nobody else's."""
         if isinstance(argument, frames.Ref):
             return self.objects[argument.id]
-        if isinstance(argument, np.ndarray) and not argument.flags.owndata:
-            return argument.copy()  # out of the frame, which others may lie in too
+        if isinstance(argument, np.ndarray) and not argument.flags.writeable:
+            return argument.copy()  # it lay in the frame
         return argument
 
     def _keep(self, value):
@@ -202,14 +216,16 @@ def _refuse_unfinished(tree: ast.Module, interface: dict) -> None:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name in interface:
             for item in node.body:
-                if isinstance(item, ast.FunctionDef) and _is_stub(item):
+                if getattr(item, "name", None) in interface[node.name] and _is_stub(item):
                     raise Refused(
                         "unfinished",
                         f"{node.name}.{item.name}, line {item.lineno}, is still to be written",
                     )
 
 
-def _is_stub(function: ast.FunctionDef) -> bool:
+def _is_stub(function: ast.stmt) -> bool:
+    if not isinstance(function, ast.FunctionDef):
+        return False
     body = [
         s
         for s in function.body
@@ -244,11 +260,11 @@ def _parse(source: bytes, path: str) -> ast.Module:
 
 
 def _describe(value):
-    if type(value) is tuple:
+    if type(value) in (tuple, list):
         return tuple(_describe(item) for item in value)
     if isinstance(value, np.ndarray):
         return frames.Described(value.dtype.name, value.shape)
-    return value
+    return frames.Opaque(type(value).__name__)
 
 
 def _describe_error(error: BaseException, file: str) -> dict:
@@ -264,7 +280,7 @@ def _describe_error(error: BaseException, file: str) -> dict:
         trace = trace.tb_next
     return {
         "types": [c.__name__ for c in type(error).__mro__],
-        "message": message[:2000],
+        "message": str.__getitem__(message, slice(0, 2000)),
         "where": lines[-3:],
     }
 
@@ -286,14 +302,10 @@ def main(request_fd: int, reply_fd: int, limits: dict) -> None:
     while prefix := requests.read(frames.PREFIX.size):  # nothing comes once the judge has gone
         header_bytes, payload_bytes = frames.sizes(prefix)
         request = frames.decode(requests.read(header_bytes), requests.read(payload_bytes))
-        reply = workshop.answer(request)
+        frame = workshop.answer(request)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):
                 stream.flush()
-        try:
-            frame = frames.encode(reply)
-        except Exception:  # an answer that no frame can hold, such as a list that holds itself
-            frame = frames.encode({"ok": frames.Opaque(type(reply.get("ok")).__name__)})
         view = memoryview(frame)
         while view:
             view = view[os.write(reply_fd, view) :]

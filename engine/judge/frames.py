@@ -8,6 +8,7 @@ Nothing is ever unpickled, so a frame can say anything but do nothing.
 
 import json
 import math
+import re
 import struct
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import numpy as np
 PREFIX = struct.Struct("<IQ")
 MAX_HEADER_BYTES = 4 << 20
 MAX_PAYLOAD_BYTES = 256 << 20
+DTYPE = re.compile(r"[<>|][biufc]\d{1,2}")
 
 
 class BadFrame(ValueError):
@@ -44,13 +46,16 @@ class Described:
     shape: tuple[int, ...]
 
 
-def encode(message: dict) -> bytes:
-    """A frame. In one piece, since a reader that wakes up for half of one waits again."""
+def encode(message: dict, views: bool = False) -> bytes:
+    """A frame. In one piece, since a reader that wakes up for half of one waits again.
+
+    With `views`, an array with gaps in it arrives as a view of something wider.
+    """
     arrays: list[np.ndarray] = []
     body = _pack(message, arrays)
-    body["arrays"] = [[a.dtype.str, a.shape] for a in arrays]
+    body["arrays"] = [[a.dtype.str, a.shape, views and not a.flags.c_contiguous] for a in arrays]
     header = json.dumps(body, separators=(",", ":")).encode()
-    payload = b"".join(a.data for a in arrays)
+    payload = b"".join(a.tobytes() for a in arrays)
     return b"".join((PREFIX.pack(len(header), len(payload)), header, payload))
 
 
@@ -63,25 +68,26 @@ def sizes(prefix: bytes) -> tuple[int, int]:
 
 
 def decode(header: bytes, payload: bytes | bytearray) -> dict:
-    """The message of a frame. Its arrays are views of `payload`. Raises `BadFrame`."""
+    """The message of a frame. Its arrays lie in `payload`. Raises `BadFrame`."""
     try:
         body = json.loads(header)
         arrays, offset = [], 0
-        for dtype_name, shape in body.pop("arrays"):
-            dtype = np.dtype(dtype_name)
-            if dtype.kind not in "biufc" or any(type(n) is not int or n < 0 for n in shape):
+        for dtype_name, shape, is_view in body.pop("arrays"):
+            if not DTYPE.fullmatch(dtype_name) or any(type(n) is not int or n < 0 for n in shape):
                 raise BadFrame(f"no such array: {dtype_name} {shape}")
+            dtype = np.dtype(dtype_name)
             count = math.prod(shape)
             if offset + count * dtype.itemsize > len(payload):
                 raise BadFrame("an array is longer than the frame that carries it")
-            arrays.append(np.frombuffer(payload, dtype, count, offset).reshape(shape))
+            array = np.frombuffer(payload, dtype, count, offset).reshape(shape)
+            arrays.append(_inside_a_wider_one(array) if is_view else array)
             offset += count * dtype.itemsize
         if offset != len(payload):
             raise BadFrame(f"arrays of {offset} bytes in a payload of {len(payload)}")
         return {key: _unpack(value, arrays) for key, value in body.items()}
     except BadFrame:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except Exception as error:  # whatever strange bytes can lead to
         raise BadFrame(f"not a frame: {type(error).__name__}") from error
 
 
@@ -91,19 +97,18 @@ def _pack(value, arrays):
         return value
     if kind is list:
         return [_pack(item, arrays) for item in value]
-    if kind is tuple:
-        return {"$": "tuple", "of": [_pack(item, arrays) for item in value]}
-    if kind is dict and all(type(key) is str for key in value):
+    if issubclass(kind, tuple):
+        items = tuple.__getitem__(value, slice(None))
+        return {"$": "tuple", "of": [_pack(item, arrays) for item in items]}
+    if kind is dict and all(type(key) is str and key != "$" for key in value):
         return {key: _pack(item, arrays) for key, item in value.items()}
-    if kind is np.ndarray and value.size > 1 and not any(value.strides):
-        # One value in every place (`np.broadcast_to`) travels as that value.
-        return {"$": "full", "shape": list(value.shape), "of": _pack(value.flat[0], arrays)}
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biufc":
         # Only the bytes count, whatever a subclass says of itself.
-        array = np.ndarray.__array__(value) if isinstance(value, np.ndarray) else value
-        arrays.append(np.array(array, order="C", subok=False, ndmin=0, copy=None))
-        tag = "array" if isinstance(value, np.ndarray) else "scalar"
-        return {"$": tag, "at": len(arrays) - 1}
+        if isinstance(value, np.ndarray):
+            arrays.append(np.ndarray.__array__(value))
+            return {"$": "array", "at": len(arrays) - 1}
+        arrays.append(np.array(value))
+        return {"$": "scalar", "at": len(arrays) - 1}
     if isinstance(value, Ref):
         return {"$": "ref", "id": value.id}
     if isinstance(value, Opaque):
@@ -127,11 +132,6 @@ def _unpack(value, arrays):
             return tuple(_unpack(item, arrays) for item in value["of"])
         case "array":
             return arrays[value["at"]]
-        case "full":
-            shape, filling = value["shape"], _unpack(value["of"], arrays)
-            if math.prod(shape) * filling.itemsize > MAX_PAYLOAD_BYTES:
-                raise BadFrame(f"an array of shape {shape} is too large")
-            return np.full(shape, filling)
         case "scalar":
             return arrays[value["at"]][()]
         case "ref":
@@ -143,3 +143,13 @@ def _unpack(value, arrays):
         case "dtype":
             return np.dtype(value["name"]).type
     raise BadFrame(f"unknown tag {value['$']!r}")
+
+
+def _inside_a_wider_one(array: np.ndarray) -> np.ndarray:
+    """The same values as a view with something else beside them, as a slice of q, k, v is."""
+    if array.ndim == 0:
+        return array.copy()
+    *leading, width = array.shape
+    wide = np.ones((*leading, width + 2), array.dtype)
+    wide[..., 1:-1] = array
+    return wide[..., 1:-1]

@@ -49,7 +49,10 @@ def _raised(error: dict) -> Raised:
     kind = Raised
     if base is not Exception:
         kind = type(base.__name__, (base, Raised), {"__str__": Raised.__str__})
-    raised = kind.__new__(kind)
+    try:
+        raised = kind.__new__(kind)
+    except TypeError:  # one that cannot be made without its arguments, an ExceptionGroup
+        raised = Raised()
     raised.type_name, raised.text = str(error["types"][0]), str(error["message"])
     raised.where = [str(line) for line in error["where"]]
     return raised
@@ -67,7 +70,7 @@ class Subject:
         self.interface: dict = {}
         self.transcript = Transcript()
 
-    def named_kata(self) -> object:
+    def named_kata(self) -> str | None:
         """What the file's own `KATA = ...` line says, None without one."""
         return self._ask(do="inspect", path=self._path)
 
@@ -76,7 +79,7 @@ class Subject:
         self.interface = interface
         self._ask(do="load", interface=interface)
 
-    def _start_anew(self) -> None:
+    def start_anew(self) -> None:
         """A fresh process for a submission whose last one stopped."""
         self._stopped = False
         self.channel.close()
@@ -115,7 +118,7 @@ class Subject:
         After a `Stopped` the next one starts the submission anew.
         """
         if self._stopped:
-            self._start_anew()
+            self.start_anew()
         if self._dropped:
             request["drop"], self._dropped = self._dropped, []
         try:
@@ -123,21 +126,51 @@ class Subject:
         except Stopped:
             self._stopped = True
             raise
+        if not _is_reply_to(request, reply):
+            self._stopped = True
+            message = "its process wrote a frame that is no reply to what it was asked"
+            raise Stopped(Verdict.RTE, "broke-the-channel", message)
         if "raised" in reply:
             raise _raised(reply["raised"])
         if "refused" in reply:
-            raise Unloadable(str(reply["refused"]["cause"]), str(reply["refused"]["message"]))
-        if "ok" not in reply:
-            self._stopped = True
-            raise Stopped(Verdict.RTE, "broke-the-channel", "a reply without an answer")
+            raise Unloadable(reply["refused"]["cause"], reply["refused"]["message"])
         return reply
 
     def _ask(self, **request):
-        return self.ask(**request)["ok"]
+        """What is asked before there is a class; an exception then is one of the import."""
+        try:
+            return self.ask(**request)["ok"]
+        except Raised as raised:
+            raise Unloadable("import-failed", f"importing the file raises {raised}") from None
 
     def drop(self, channel, ref: frames.Ref) -> None:
         if channel is self.channel:
             self._dropped.append(ref.id)
+
+
+def _is_reply_to(request: dict, reply: dict) -> bool:
+    """Whether a reply has the form that this request's has; what it says is another matter."""
+    match reply:
+        case {"raised": {"types": [str(), *_], "message": str(), "where": list()}}:
+            return len(reply) == 1
+        case {"refused": {"cause": str(), "message": str()}}:
+            return len(reply) == 1 and request["do"] in ("inspect", "load")
+        case {"ok": answer}:
+            if request["do"] in ("new", "store") and not isinstance(answer, frames.Ref):
+                return False
+            if request.get("result") == "keep each" and not (
+                type(answer) is tuple and all(isinstance(ref, frames.Ref) for ref in answer)
+            ):
+                return False
+            if request["do"] == "inspect" and not isinstance(answer, str | None):
+                return False
+            if request["do"] == "held" and type(answer) is not int:
+                return False
+            has_peak = request["do"] in ("new", "call")
+            return set(reply) == ({"ok", "peak"} if has_peak else {"ok"}) and (
+                not has_peak or type(reply["peak"]) in (int, type(None))
+            )
+    return False
 
 
 class _Held:
@@ -181,8 +214,7 @@ class Method:
 
     def keep(self, *args, **kwargs):
         """The answer left where it is: `Stored` arrays that can be fetched again later."""
-        answer = self._call(args, kwargs, "keep")["ok"]
-        refs = answer if type(answer) is tuple else (answer,)
+        refs = self._call(args, kwargs, "keep each")["ok"]
         names = self._subject.transcript.result_names(self.name)
         names += [f"result{i}" for i in range(len(names), len(refs))]
         return tuple(Stored(self._subject, r, n) for r, n in zip(refs, names, strict=False))

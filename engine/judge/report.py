@@ -95,7 +95,7 @@ class Report:
         passed = sum(c.status == "passed" for c in self.checks)
         lines += [
             "",
-            f"{passed} of {len(self.checks)} checks passed: {self.file}",
+            f"{passed} of {len(self.checks)} checks passed: {_printable(self.file)}",
             f"kata {self.kata}, seed {self.seed}, {self.seconds:.2f} s",
             f"isolation: {self.isolation}",
         ]
@@ -119,12 +119,14 @@ class Report:
             lines += _wrap(failure.message, "  what happened: ")
         if failure.calls:
             lines += ["", "  These calls show it (Python, run it as it is):", ""]
-            lines += ["    " + line for line in self.snippet(failure).splitlines()]
+            code = _printable(self.snippet(failure))
+            lines += ["    " + line for line in code.splitlines()]
         lines += _beside(failure)
         for check in self.checks:
             in_tokens = check.kind == "tokens" and check.status == "failed"
             if in_tokens and check is not failure and not check.cause:
-                lines += ["", f"  In the model ({check.slug}): {check.message}", *_beside(check)]
+                lines += ["", *_wrap(check.message, f"  In the model ({check.slug}): ")]
+                lines += _beside(check)
                 break
         return lines
 
@@ -142,20 +144,28 @@ class Report:
 _PAINT = {"good": "\033[32m", "bad": "\033[31m", "strong": "\033[1m", "plain": "\033[0m"}
 
 
+def _printable(text: str) -> str:
+    """What a submission says may hold anything, and a terminal obeys some of it."""
+    shown = (c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    return "".join(shown)
+
+
 def _wrap(text: str, first: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * len(first))
+    return textwrap.wrap(
+        _printable(text), WIDTH, initial_indent=first, subsequent_indent=" " * len(first)
+    )
 
 
 def _printed(check: Result | None) -> list[str]:
     if check is None or not check.output:
         return []
-    shown = check.output[-OUTPUT_CHARACTERS:]
+    shown = _printable(check.output[-OUTPUT_CHARACTERS:])
     return ["", "  It printed:", *textwrap.indent(shown, "    ").splitlines()]
 
 
 def _beside(check: Result) -> list[str]:
     """Expected and got, row by row, those that differ marked."""
-    expected, got = check.expected.split("\n"), check.got.split("\n")
+    expected, got = (_printable(t).split("\n") for t in (check.expected, check.got))
     if expected == got:
         return []
     if len(expected) == len(got) == 1:

@@ -41,11 +41,29 @@ class Limits:
     memory_mib: int = 1024  # address space of its process
 
 
-@dataclass
 class Clock:
     """How long the judge may still wait; one clock for all processes of one judgement."""
 
-    left: float
+    def __init__(self, seconds: float):
+        self._left = seconds
+        self._since: float | None = None
+
+    @property
+    def left(self) -> float:
+        running = 0.0 if self._since is None else time.monotonic() - self._since
+        return self._left - running
+
+    @contextlib.contextmanager
+    def running(self):
+        """What happens inside is time that the submission takes."""
+        if self._since is not None:  # it runs already, for something larger
+            yield
+            return
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._left, self._since = self.left, None
 
 
 def resolve(mode: str) -> str:
@@ -88,24 +106,20 @@ class Confined:
         self._streams = [self._process.stdout.fileno(), self._process.stderr.fileno()]
         for fd in (self._request, self._reply, *self._streams):
             os.set_blocking(fd, False)
-        self._poll = select.poll()
-        # So that the end of the process is seen although its own child holds the pipes.
-        self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else -1
-        for fd in (self._reply, *self._streams, self._pidfd):
-            if fd >= 0:
-                self._poll.register(fd, select.POLLIN)
+        # So that the end of the process is seen although a child of its own holds the pipes.
+        self._pidfd = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
         self._inbox = bytearray()
-        self._output = bytearray()
+        self._output = {fd: bytearray() for fd in self._streams}
         self._output_bytes = 0
 
     def exchange(self, request: dict) -> dict:
         """Send a request, wait for its reply. Raises `Stopped`, after which this is closed."""
-        started = time.monotonic()
         try:
-            self._send(frames.encode(request), started)
-            header_bytes, payload_bytes = frames.sizes(self._receive(frames.PREFIX.size, started))
-            header = self._receive(header_bytes, started)
-            return frames.decode(header, self._receive(payload_bytes, started))
+            with self.clock.running():
+                self._send(frames.encode(request, views=True))
+                header_bytes, payload_bytes = frames.sizes(self._receive(frames.PREFIX.size))
+                header = self._receive(header_bytes)
+                return frames.decode(header, self._receive(payload_bytes))
         except frames.BadFrame as error:
             self.close()
             message = f"its process wrote something else than replies: {error}"
@@ -113,27 +127,23 @@ class Confined:
         except Stopped:
             self.close()
             raise
-        finally:
-            self.clock.left -= time.monotonic() - started
 
-    def _send(self, frame: bytes, started: float) -> None:
+    def _send(self, frame: bytes) -> None:
         view = memoryview(frame)
         while view:
             try:
                 view = view[os.write(self._request, view) :]
             except BlockingIOError:
-                self._poll.register(self._request, select.POLLOUT)
-                self._wait(started)
-                self._poll.unregister(self._request)
+                self._wait(self._request, select.POLLOUT)
             except BrokenPipeError:
                 raise self._ended() from None
 
-    def _receive(self, count: int, started: float) -> bytearray:
+    def _receive(self, count: int) -> bytearray:
         while len(self._inbox) < count:
             try:
                 data = os.read(self._reply, max(READ_BYTES, count - len(self._inbox)))
             except BlockingIOError:
-                self._wait(started)
+                self._wait(self._reply, select.POLLIN)
                 continue
             if not data:
                 raise self._ended()
@@ -142,19 +152,26 @@ class Confined:
         del self._inbox[:count]
         return taken
 
-    def _wait(self, started: float) -> None:
-        """Until a pipe is ready; output is taken on the way."""
-        left = self.clock.left - (time.monotonic() - started)
-        ready = self._poll.poll(max(left, 0) * 1000)
-        if not ready:
+    def _wait(self, fd: int, event: int) -> None:
+        """Until this pipe may be ready; output is taken on the way."""
+        left = self.clock.left
+        if left <= 0:
             raise Stopped(
                 Verdict.TLE,
                 "stopped-by-the-clock",
                 f"no answer within the {self.limits.seconds:g} s that it may take in all",
             )
-        ready = {fd for fd, _ in ready}
+        poll = select.poll()
+        poll.register(fd, event)
+        for other in (*self._streams, self._pidfd):
+            if other is not None:
+                poll.register(other, select.POLLIN)
+        ready = {fd for fd, _ in poll.poll(left * 1000)}
         self._drain(ready & set(self._streams))
-        if self._pidfd in ready and self._reply not in ready:
+        if self._output_bytes > OUTPUT_FLOOD_BYTES:
+            message = f"it printed more than {OUTPUT_FLOOD_BYTES >> 20} MiB"
+            raise Stopped(Verdict.OLE, "floods-its-output", message)
+        if self._pidfd in ready and fd not in ready:
             raise self._ended()
 
     def _drain(self, fds) -> None:
@@ -164,13 +181,9 @@ class Confined:
             except BlockingIOError:
                 continue
             if not data:
-                self._poll.unregister(fd)
                 self._streams.remove(fd)
             self._output_bytes += len(data)
-            self._output += data[: OUTPUT_KEPT_BYTES - len(self._output)]
-        if self._output_bytes > OUTPUT_FLOOD_BYTES:
-            message = f"it printed more than {OUTPUT_FLOOD_BYTES >> 20} MiB"
-            raise Stopped(Verdict.OLE, "floods-its-output", message)
+            self._output[fd] += data[: OUTPUT_KEPT_BYTES - len(self._output[fd])]
 
     def _ended(self) -> Stopped:
         """What the end of the channel means: the process died, or only closed it."""
@@ -192,11 +205,12 @@ class Confined:
         return Stopped(Verdict.RTE, "killed-by-a-signal", f"its process was killed by {name}")
 
     def take_output(self) -> str:
-        """What it printed since the last time."""
-        for fd in list(self._streams):
-            self._drain([fd])
-        text, self._output = bytes(self._output), bytearray()
-        return text.decode(errors="replace")
+        """What it printed since the last time: standard output, then standard error."""
+        self._drain(list(self._streams))
+        text = b"".join(self._output.values()).decode(errors="replace")
+        for kept in self._output.values():
+            kept.clear()
+        return text
 
     def cpu_seconds(self) -> float | None:
         """Processor time of the process, asked of the kernel; None where it cannot say."""
@@ -213,7 +227,7 @@ class Confined:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for fd in (self._request, self._reply, self._pidfd):
-            if fd >= 0:
+            if fd is not None:
                 os.close(fd)
         self._process.stdout.close()
         self._process.stderr.close()

@@ -76,7 +76,7 @@ def tokens_check(slug: str, law: str, case: Case, oracle) -> Check:
         drawn = draw(case, oracle, trial.seed)
         trial.subject.transcript.recording = False
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), trial.subject.channel.clock.running():
                 got = case.serve(drawn.model, drawn.prompt, case.new_tokens, trial.new)
         except Raised as raised:
             raise unexpected(raised) from None

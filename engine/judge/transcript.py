@@ -61,6 +61,11 @@ class Transcript:
             lambda: ["try:", f"    {call()}", f"except {name}:", "    pass", "else:", missing]
         )
 
+    def name_last(self, name: str) -> None:
+        """The last call's answer under another name, to say something about the whole of it."""
+        call = self._last_call
+        self._replace(lambda: [f"{name} = {call()}"])
+
     def code(self) -> list[str]:
         return [line for entry in self._entries for line in entry()]
 
@@ -102,6 +107,10 @@ def _array_literal(array: np.ndarray) -> str:
         flat = array.reshape(-1)
         if (flat == flat[0]).all():
             return f"np.full({array.shape}, {_number(flat[0])}, {dtype})"
+        step = (flat[1] - flat[0]).item()
+        if (np.diff(flat) == step).all():
+            bounds = f"{_number(flat[0])}, {_number(flat[-1] + step)}, {step:g}"
+            return f"np.arange({bounds}, {dtype}).reshape({array.shape})"
         raise ValueError(f"an array of shape {array.shape} is too long to write down")
     return f"{dtype}({_nested(array)})"
 

@@ -1,7 +1,7 @@
 """Moves rows in blocks of 64 and forgets that the last block may be full: row 64, 128, ... of a
 history is never written.
 
-Caught by: tokens
+Caught by: wrong-at-some-lengths
 """
 
 import numpy as np
