@@ -1,9 +1,12 @@
 """The command line as a user types it: what it prints, where to, and its exit codes."""
 
+import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -138,7 +141,10 @@ def test_the_callers_mistakes_are_one_line_and_exit_2(args, said, run, root):
         ["judge", "x.py", "--seed", "-1"],
         ["judge", "x.py", "--time-limit", "0"],
         ["judge", "x.py", "--time-limit", "nan"],
+        ["judge", "x.py", "--time-limit", "1e9"],
         ["judge", "x.py", "--memory-limit", "lots"],
+        ["judge", "x.py", "--memory-limit", "1"],
+        ["judge", "x.py", "--memory-limit", "9999999999999"],
         ["judge", "x.py", "--sandbox", "nonsense"],
         ["judge"],
         ["nonsense"],
@@ -164,6 +170,37 @@ def test_the_time_limit_is_kept(run, write):
     done = run("judge", slow, "--time-limit", "1")
     assert done.returncode == 12
     assert "no answer within the 1 s that it may take in all" in done.stdout
+
+
+def test_the_judged_file_is_not_overwritten_by_its_report(run, write):
+    mine = write('KATA = "append"\n')
+    done = run("judge", mine, "--json", mine)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "this is the file to be judged" in done.stderr
+    assert mine.read_text() == 'KATA = "append"\n'
+
+
+def test_a_mistake_leaves_no_report_behind(run, tmp_path):
+    assert run("judge", "missing.py", "--json", "report.json").returncode == 2
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_ended_from_outside_it_ends_its_child(root, write, tmp_path):
+    lock = tmp_path / "lock"
+    held = write(
+        'import fcntl, time\nKATA = "append"\n'
+        f"lock = open({str(lock)!r}, 'w'); fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "lock.write('held'); lock.flush(); time.sleep(600)\n"
+    )
+    command = [sys.executable, str(root / "harness.py"), "judge", str(held), "--time-limit", "60"]
+    process = subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)})
+    while not (lock.exists() and lock.read_text() == "held"):
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(10) == 128 + signal.SIGTERM
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    assert not list(tmp_path.glob("kvkata-*"))
 
 
 def test_another_engine_in_the_way_is_an_error_that_names_both(root, tmp_path):
