@@ -47,6 +47,9 @@ def test_a_wrong_class_fails_with_the_report_of_its_file(wrong):
     assert in_process.failure().slug == in_child.failure().slug
     assert f"WA wrong answer: {in_child.cause}" in text
     assert "np.testing.assert_array_equal(" in text
+    assert f"from {wrong.__name__} import KVCache as KVCache" in text
+    with pytest.raises((AssertionError, ValueError)):
+        exec(in_process.snippet(in_process.failure()), {})
 
 
 def test_other_examples_by_seed():

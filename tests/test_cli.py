@@ -1,5 +1,6 @@
 """The command line as a user types it: what it prints, where to, and its exit codes."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -250,3 +251,27 @@ def test_verify_finds_every_kind_of_broken_promise(tmp_path, root):
     assert "append has no accepted solution" in text
     assert "append: storage-over-contract is the first to catch no file" in text
     assert len(lines) == 1
+
+
+def test_colour_is_for_terminals_and_those_who_want_it(root, monkeypatch):
+    import pty
+
+    file = root / "solutions/append/accepted/preallocated.py"
+
+    def on_a_terminal(**env):
+        main_end, terminal = pty.openpty()
+        command = [sys.executable, str(root / "harness.py"), "judge", str(file)]
+        command += ["--check", "tokens"]
+        clean = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+        process = subprocess.Popen(command, stdout=terminal, env=clean | env)
+        os.close(terminal)
+        text = b""
+        with contextlib.suppress(OSError):  # what a closed terminal says to its reader
+            while data := os.read(main_end, 4096):
+                text += data
+        os.close(main_end)
+        assert process.wait() == 0
+        return text
+
+    assert b"\033[32mAC accepted\033[0m" in on_a_terminal()
+    assert b"\033" not in on_a_terminal(NO_COLOR="1")

@@ -19,7 +19,6 @@ from engine.katas import Kata, UnknownKata, on_ladder
 
 __all__ = ["Limits", "Report", "UnknownCheck", "Verdict", "check_class", "judge"]
 
-PLAIN = "plain, for code you trust"
 # Verdicts of token cases and budgets that say only that something is wrong, not what.
 VAGUE = (Verdict.WA, Verdict.RTE)
 
@@ -43,54 +42,87 @@ def judge(
     back as a verdict; only what the caller gets wrong raises: `FileNotFoundError`,
     `UnknownCheck`, `sandbox.Unavailable`.
     """
-    started = time.monotonic()
     path = os.fspath(path)
     limits = limits or Limits()
     resolve(sandbox)
-    story = {"file": path, "kata": kata and kata.name, "seed": seed, "isolation": PLAIN}
+    case = _Case(path, seed, isolation="plain, for code you trust")
     refusal = _refuse_path(path)
     if refusal:
-        return _failed_to_load(Verdict.CE, *refusal, [], story, started)
+        return case.not_run(Verdict.CE, *refusal)
     clock = Clock(limits.seconds)
     subject = Subject(lambda: Confined(limits, clock), os.path.abspath(path))
-    planned: list = []
     try:
         importlib.import_module("engine.judge.life")  # Hypothesis, while the child imports NumPy
         named = subject.named_kata()
         kata = kata or _named(named)
-        story["kata"], story["class_name"] = kata.name, next(iter(kata.interface))
-        planned = _plan(kata, check)
+        name = next(iter(kata.interface))
+        case.of(kata, f"from runpy import run_path\n{name} = run_path({path!r})[{name!r}]", check)
         subject.load(kata.interface)
-        results = _run(subject, kata, planned, seed, clock)
+        return case.conclude(_run(subject, kata, case.planned, seed, clock))
     except Unloadable as error:
-        return _failed_to_load(Verdict.CE, error.cause, str(error), planned, story, started)
+        return case.not_run(Verdict.CE, error.cause, str(error))
     except Stopped as stop:
-        return _failed_to_load(stop.verdict, stop.cause, stop.message, planned, story, started)
+        return case.not_run(stop.verdict, stop.cause, stop.message)
     finally:
         subject.channel.close()
-    return _conclude(results, story, started)
 
 
 def check_class(cache_class: type, kata: Kata, *, seed: int = 0) -> Report:
     """Judge a class of this process: the same checks, nothing confined."""
     from engine.judge.local import Local
 
-    started = time.monotonic()
     name = next(iter(kata.interface))
-    story = {
-        "file": f"{cache_class.__module__}.{cache_class.__qualname__}",
-        "kata": kata.name,
-        "seed": seed,
-        "isolation": "none, a class of this process",
-        "class_name": name,
-    }
-    planned = list(kata.checks)
+    module, own_name = cache_class.__module__, cache_class.__qualname__
+    case = _Case(f"{module}.{own_name}", seed, isolation="none, a class of this process")
+    case.of(kata, f"from {module} import {own_name} as {name}")
     subject = Subject(lambda: Local({name: cache_class}))
     try:
         subject.load(kata.interface)
     except Unloadable as error:
-        return _failed_to_load(Verdict.CE, error.cause, str(error), planned, story, started)
-    return _conclude(_run(subject, kata, planned, seed, Clock(float("inf"))), story, started)
+        return case.not_run(Verdict.CE, error.cause, str(error))
+    return case.conclude(_run(subject, kata, case.planned, seed, Clock(float("inf"))))
+
+
+class _Case:
+    """What is known of a judgement from its beginning, and the report that it ends in."""
+
+    def __init__(self, file: str, seed: int, isolation: str):
+        self.started = time.monotonic()
+        self.planned: list = []
+        self.facts = {"file": file, "seed": seed, "isolation": isolation, "kata": None}
+
+    def of(self, kata: Kata, importing: str, only: str | None = None) -> None:
+        """`importing`: the Python that a printed story begins with. May raise `UnknownCheck`."""
+        self.facts |= {"kata": kata.name, "importing": importing}
+        self.planned = [check for check in kata.checks if only in (None, check.slug)]
+        if not self.planned:
+            known = ", ".join(check.slug for check in kata.checks)
+            raise UnknownCheck(f"kata {kata.name} has no check {only!r}; it has {known}")
+
+    def not_run(self, verdict: Verdict, cause: str, message: str) -> Report:
+        """There was nothing that checks could be run on."""
+        checks = [Result(c.slug, c.law, c.kind, "not run") for c in self.planned]
+        return self._report(verdict, cause, message, checks)
+
+    def conclude(self, results: list[Result]) -> Report:
+        """The first failing check decides the verdict, the first failing property the cause."""
+        failed = [r for r in results if r.status == "failed"]
+        if not failed and results and all(r.status == "passed" for r in results):
+            return self._report(Verdict.AC, "accepted", "every check passed", results)
+        if not failed:
+            message = "fewer checks ran than were planned"
+            return self._report(Verdict.JE, "not-every-check-ran", message, results)
+        first = next((r for r in failed if r.verdict is Verdict.JE), failed[0])
+        named = first
+        if first.kind != "property" and not first.cause and first.verdict in VAGUE:
+            properties = (r for r in failed if r.kind == "property" and not r.cause)
+            named = next(properties, first)
+        message = named.message if named.cause or named.verdict is Verdict.JE else named.law
+        return self._report(first.verdict, named.cause or named.slug, message, results)
+
+    def _report(self, verdict, cause, message, checks) -> Report:
+        seconds = time.monotonic() - self.started
+        return Report(verdict, cause, message, checks, seconds=seconds, **self.facts)
 
 
 def _refuse_path(path: str) -> tuple[str, str] | None:
@@ -116,16 +148,6 @@ def _named(name) -> Kata:
         return on_ladder(name)
     except UnknownKata as error:
         raise Unloadable("unknown-kata", f"its line KATA = ...: {error}") from None
-
-
-def _plan(kata: Kata, only: str | None) -> list:
-    if only is None:
-        return list(kata.checks)
-    planned = [check for check in kata.checks if check.slug == only]
-    if not planned:
-        known = ", ".join(check.slug for check in kata.checks)
-        raise UnknownCheck(f"kata {kata.name} has no check {only!r}; it has {known}")
-    return planned
 
 
 def _run(subject: Subject, kata: Kata, planned: list, seed: int, clock: Clock) -> list[Result]:
@@ -192,41 +214,3 @@ def _try(check, trial) -> dict:
             "verdict": Verdict.JE,
             "message": traceback.format_exc(limit=-4),
         }
-
-
-def _conclude(results: list[Result], story: dict, started: float) -> Report:
-    """The first failing check decides the verdict, the first failing property the cause."""
-    failed = [r for r in results if r.status == "failed"]
-    if failed:
-        first = next((r for r in failed if r.verdict is Verdict.JE), failed[0])
-        named = first
-        if first.kind != "property" and not first.cause and first.verdict in VAGUE:
-            properties = (r for r in failed if r.kind == "property" and not r.cause)
-            named = next(properties, first)
-        verdict, cause = first.verdict, named.cause or named.slug
-        message = named.message if named.cause or named.verdict is Verdict.JE else named.law
-    elif any(r.status != "passed" for r in results) or not results:
-        verdict, cause = Verdict.JE, "not-every-check-ran"
-        message = "fewer checks ran than were planned"
-    else:
-        verdict, cause, message = Verdict.AC, "accepted", "every check passed"
-    return Report(
-        verdict=verdict,
-        cause=cause,
-        message=message,
-        checks=results,
-        seconds=time.monotonic() - started,
-        **story,
-    )
-
-
-def _failed_to_load(verdict, cause, message, planned, story, started) -> Report:
-    checks = [Result(c.slug, c.law, c.kind, "not run") for c in planned]
-    return Report(
-        verdict=verdict,
-        cause=cause,
-        message=message,
-        checks=checks,
-        seconds=time.monotonic() - started,
-        **story,
-    )

@@ -33,15 +33,15 @@ class Result:
 class Report:
     """What came of one file. `cause` is a slug, `message` its sentence."""
 
-    file: str
-    kata: str | None
     verdict: Verdict
     cause: str
     message: str
     checks: list[Result]
+    file: str
+    kata: str | None
     seed: int
     isolation: str
-    class_name: str = ""
+    importing: str = ""  # Python that a printed story begins with
     seconds: float = 0.0
 
     @property
@@ -132,13 +132,10 @@ class Report:
 
     def snippet(self, failure: Result) -> str:
         """Python that makes the failing calls, stands alone and fails."""
-        code = "\n".join(failure.calls)
-        lines = []
-        if "suppress(" in code:
-            lines.append("from contextlib import suppress")
-        lines += ["from runpy import run_path", "", "import numpy as np", ""]
-        lines.append(f"{self.class_name} = run_path({self.file!r})[{self.class_name!r}]")
-        return "\n".join([*lines, *failure.calls])
+        lines = ["import numpy as np", self.importing, *failure.calls]
+        if any("suppress(" in line for line in failure.calls):
+            lines.insert(0, "from contextlib import suppress")
+        return "\n".join(lines)
 
 
 _PAINT = {"good": "\033[32m", "bad": "\033[31m", "strong": "\033[1m", "plain": "\033[0m"}
