@@ -52,6 +52,15 @@ def test_a_wrong_class_fails_with_the_report_of_its_file(wrong):
         exec(in_process.snippet(in_process.failure()), {})
 
 
+def test_an_interrupt_is_not_the_classes():
+    class Interrupted(KVCache):
+        def append(self, layer_idx, k, v):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        harness.check(Interrupted)
+
+
 def test_other_examples_by_seed():
     assert harness.check(KVCache, seed=3).seed == 3
 

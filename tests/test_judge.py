@@ -163,6 +163,8 @@ CANNOT_BE_LOADED = {
         "class KVCache(metaclass=Meta): pass",
         "import-failed",
     ),
+    "KATA as a loop's variable": ("for KATA in 'append': pass", "no-kata-line"),
+    "a KATA line without a value": ("KATA: str", "no-kata-line"),
     "a KATA line of bytes": ('KATA = b"append"', "unknown-kata"),
     "no KATA line": ("x = 1", "no-kata-line"),
     "an unknown KATA line": ('KATA = "nonsense"', "unknown-kata"),

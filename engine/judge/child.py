@@ -52,6 +52,7 @@ class Workshop:
 
     def __init__(self, namespace: dict | None = None, file: str = ""):
         self.namespace = namespace
+        self.in_process = namespace is not None
         self.file = file
         self.classes: dict[str, type] = {}
         self.objects: dict[int, object] = {}
@@ -79,6 +80,8 @@ class Workshop:
         except Refused as refusal:
             return {"refused": {"cause": refusal.cause, "message": str(refusal)}}
         except BaseException as error:
+            if self.in_process and isinstance(error, KeyboardInterrupt):
+                raise  # somebody at the keyboard, not the submission
             return {"raised": _describe_error(error, self.file)}
 
     def do_inspect(self, request):
@@ -87,7 +90,9 @@ class Workshop:
         self.source = _read(self.file)
         self.tree = _parse(self.source, self.file)
         for node in self.tree.body:
-            targets = getattr(node, "targets", [getattr(node, "target", None)])
+            if not isinstance(node, (ast.Assign, ast.AnnAssign)):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
             if "KATA" in names and isinstance(node.value, ast.Constant):
                 name = node.value.value
