@@ -122,10 +122,10 @@ def run_judge(args) -> int:
     )
     if args.json not in (None, "-"):
         Path(args.json).write_text(report.to_json() + "\n", encoding="utf-8")
-    print(
-        report.to_json() if args.json == "-" else report.to_text(_color()),
-        end="\n" * (args.json == "-"),
-    )
+    if args.json == "-":
+        print(report.to_json())
+    else:
+        print(report.to_text(_color()), end="")
     return report.verdict.exit_code
 
 
@@ -175,18 +175,18 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--kata", help="NAME or FOLDER, instead of the file's own KATA line")
     sub.add_argument("--check", metavar="SLUG", help="only this check")
     sub.add_argument(
-        "--seed", type=_natural, default=0, metavar="N", help="other prompts, weights, examples"
+        "--seed", type=natural, default=0, metavar="N", help="other prompts, weights, examples"
     )
     sub.add_argument(
         "--json", metavar="PATH", help="write the report as JSON; - for standard output"
     )
     sub.add_argument("--sandbox", choices=MODES, default="auto", help="how the file is confined")
     sub.add_argument(
-        "--time-limit", type=_seconds, default=limits.seconds, metavar="S",
+        "--time-limit", type=seconds, default=limits.seconds, metavar="S",
         help="wall seconds that the file may take in all",
     )  # fmt: skip
     sub.add_argument(
-        "--memory-limit", type=_mebibytes, default=limits.memory_mib, metavar="MIB",
+        "--memory-limit", type=mebibytes, default=limits.memory_mib, metavar="MIB",
         help="address space of its process",
     )  # fmt: skip
 
@@ -206,21 +206,21 @@ def _refuse_output(path: str, file: str) -> None:
         os.remove(path)
 
 
-def _natural(text: str) -> int:
+def natural(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError(f"{text} is negative")
     return number
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     number = float(text)
     if not 0 < number <= 86_400:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 86,400 seconds")
     return number
 
 
-def _mebibytes(text: str) -> int:
+def mebibytes(text: str) -> int:
     number = int(text)
     if not 256 <= number <= 1 << 20:  # Python and NumPy alone need half of that
         raise argparse.ArgumentTypeError(f"{text} is not between 256 and 1,048,576 MiB")

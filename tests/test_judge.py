@@ -447,3 +447,17 @@ def test_nothing_is_left_behind(write, tmp_path, monkeypatch):
                 return
             time.sleep(0.1)
     raise AssertionError("the grandchild is alive")
+
+
+@pytest.mark.parametrize("name", ["no_single_rows", "refuses_last_row", "refuses_other_floats"])
+def test_what_raises_has_a_short_story_too(name, root):
+    report = judge(root / f"solutions/append/run_time_error/{name}.py")
+    assert report.cause == "raises-on-a-legal-append"
+    assert len(report.failure().calls) == 2
+
+
+def test_what_was_printed_before_the_end_is_kept(write):
+    source = cache("import os; print('so far'); os._exit(1)")
+    report = judge(write(source.replace("print('so far')", "print('so far', flush=True)")))
+    assert report.cause == "ended-by-itself"
+    assert "so far" in report.to_text()

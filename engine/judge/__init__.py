@@ -115,9 +115,11 @@ class _Case:
         first = next((r for r in failed if r.verdict is Verdict.JE), failed[0])
         named = first
         if first.kind != "property" and not first.cause and first.verdict in VAGUE:
-            properties = (r for r in failed if r.kind == "property" and not r.cause)
-            named = next(properties, first)
-        message = named.message if named.cause or named.verdict is Verdict.JE else named.law
+            same = (r for r in failed if r.verdict is first.verdict and not r.cause)
+            named = next((r for r in same if r.kind == "property"), first)
+        raised = named.kind != "property" and named.verdict is Verdict.RTE
+        tells = named.cause or raised or named.verdict is Verdict.JE
+        message = named.message if tells else named.law
         return self._report(first.verdict, named.cause or named.slug, message, results)
 
     def _report(self, verdict, cause, message, checks) -> Report:
@@ -202,7 +204,7 @@ def _try(check, trial) -> dict:
         }
     except Stopped as stop:
         facts = {"verdict": stop.verdict, "cause": stop.cause, "message": stop.message}
-        return {"status": "failed", **facts}
+        return {"status": "failed", "output": subject.channel.take_output(), **facts}
     except Unloadable as error:
         facts = {"verdict": Verdict.CE, "cause": error.cause, "message": str(error)}
         return {"status": "failed", **facts}

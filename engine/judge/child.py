@@ -116,7 +116,8 @@ class Workshop:
             exec(compile(self.source, self.file, "exec"), module.__dict__)
         except BaseException as error:
             what = _describe_error(error, self.file)
-            message = f"importing the file raises {what['types'][0]}: {what['message']}"
+            where = f" ({what['where'][-1]})" if what["where"] else ""
+            message = f"importing the file raises {what['types'][0]}: {what['message']}{where}"
             raise Refused("import-failed", message) from error
         return vars(module)
 

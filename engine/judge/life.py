@@ -27,10 +27,10 @@ class _EnoughSeen(BaseException):
     """Ends an exploration; Hypothesis lets it pass."""
 
 
-def sizes_around(boundary: int, largest: int) -> st.SearchStrategy[int]:
-    """1 to `largest`, most often beside a multiple of `boundary`, where caches go wrong."""
+def sizes_around(boundary: int, largest: int, smallest: int = 1):
+    """Most often beside a multiple of `boundary`, where caches go wrong."""
     edges = [n + d for n in (boundary, 2 * boundary) for d in (-1, 0, 1) if n + d <= largest]
-    sizes = list(range(1, largest + 1))
+    sizes = list(range(smallest, largest + 1))
     return st.sampled_from(sizes + edges * (len(sizes) // max(len(edges), 1)))
 
 

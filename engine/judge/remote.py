@@ -5,6 +5,7 @@ To the model a `Remote` is a cache. Behind it, a channel (`sandbox.Confined` to 
 """
 
 import builtins
+import functools
 from contextlib import contextmanager
 
 import numpy as np
@@ -39,6 +40,13 @@ class Raised(Exception):
         return f"{self.type_name}: {self.text}{place}"
 
 
+@functools.cache  # one class for each: Hypothesis tells failures apart by their class
+def _raised_as(base: type[Exception]) -> type[Raised]:
+    if base is Exception:
+        return Raised
+    return type(base.__name__, (base, Raised), {"__str__": Raised.__str__})
+
+
 def _raised(error: dict) -> Raised:
     base = Exception
     for name in error["types"]:
@@ -46,9 +54,7 @@ def _raised(error: dict) -> Raised:
         if isinstance(builtin, type) and issubclass(builtin, Exception):
             base = builtin
             break
-    kind = Raised
-    if base is not Exception:
-        kind = type(base.__name__, (base, Raised), {"__str__": Raised.__str__})
+    kind = _raised_as(base)
     try:
         raised = kind.__new__(kind)
     except TypeError:  # one that cannot be made without its arguments, an ExceptionGroup
@@ -105,8 +111,11 @@ class Subject:
     def counting(self):
         """Inside, allocations at the submission's end are counted."""
         self.ask(do="count", on=True)
-        yield
-        self.ask(do="count", on=False)
+        try:
+            yield
+        finally:
+            if not self._stopped:
+                self.ask(do="count", on=False)
 
     def held_bytes(self) -> int:
         """What is allocated at the submission's end now, after a collection of garbage."""

@@ -226,6 +226,7 @@ class Confined:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._drain(list(self._streams))  # its last words
         for fd in (self._request, self._reply, self._pidfd):
             if fd is not None:
                 os.close(fd)

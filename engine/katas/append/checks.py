@@ -67,9 +67,9 @@ def allocates_late(trial) -> None:
 
 
 def time_grows_with_history(trial) -> None:
-    D, history, chunk, calls = 512, 8192, 512, 16
+    D, history, chunk, calls = 512, 16384, 512, 16
     trial.begin()
-    small, large = trial.new(1, D, 3 * calls), trial.new(1, D, history + 3 * calls)
+    small, large = trial.new(1, D, 3 * calls), trial.new(1, D, history + 6 * calls)
     row = np.ones(D, np.float32)
     rows = trial.store("rows", np.ones((chunk, D), np.float32))
 
@@ -77,14 +77,17 @@ def time_grows_with_history(trial) -> None:
         for _ in range(times):
             cache.append.described(0, new, new)
 
+    def late():
+        append(large, row, calls)
+
+    def fill():
+        append(large, rows, history // chunk)
+
+    empty, full = f"append to a cache of {history} empty rows", f"append to {history} cached rows"
     cpu_ratio_within(
         trial,
         lambda: append(small, row, calls),
-        [
-            (f"append to an empty cache of {history} rows", lambda: append(large, row, calls)),
-            ("", lambda: append(large, rows, history // chunk)),
-            (f"append to {history} cached rows", lambda: append(large, row, calls)),
-        ],
+        [(empty, lambda: None, late), (full, fill, late)],
     )
 
 
@@ -148,6 +151,18 @@ def wrong_at_some_lengths(trial) -> None:
             K, V = trial.pair(cache.append(0, rows, -rows))
         trial.equal("K", K, k)
         trial.equal("V", V, -k)
+
+
+def loses_precision(trial) -> None:
+    """Values that need every bit of their dtype."""
+    for dtype in (np.float32, np.float64):
+        row = np.array([1 / 3, 1 + np.finfo(dtype).eps], dtype)
+        for rows in (row, row[None]):
+            trial.begin()
+            cache = trial.new(1, 2, 1, dtype=dtype)
+            K, V = trial.pair(cache.append(0, rows, -rows))
+            trial.equal("K", K, row[None])
+            trial.equal("V", V, -row[None])
 
 
 def keeps_the_callers_arrays(trial) -> None:
@@ -258,8 +273,8 @@ CHECKS = (
     *(tokens_check(slug, TOKEN_LAWS[slug], case, Oracle) for slug, case in CASES.items()),
     Check(
         "allocates-with-history",
-        f"append allocates at most {CONST >> 10} KiB, however long the history: it writes the new "
-        "rows into storage that is there and returns views of it",
+        f"append allocates at most {CONST >> 10} KiB, whatever comes in and however long the "
+        "history: it writes the rows into storage that is there and returns views of it",
         allocates_with_history,
         kind="budget",
     ),
@@ -307,6 +322,11 @@ CHECKS = (
         "wrong-at-some-lengths",
         "inputs and histories of every length are kept alike",
         wrong_at_some_lengths,
+    ),
+    Check(
+        "loses-precision",
+        "rows of the storage's dtype come back to the bit",
+        loses_precision,
     ),
     Check(
         "keeps-the-callers-arrays",

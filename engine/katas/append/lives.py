@@ -52,7 +52,7 @@ class Lives(Life):
 
     @rule(
         layer=LAYERS,
-        new_tokens=sizes_around(4, 12),
+        new_tokens=sizes_around(4, 12, smallest=0),
         k_dtype=st.sampled_from(FLOATS),
         v_dtype=st.sampled_from(FLOATS),
     )
@@ -63,7 +63,7 @@ class Lives(Life):
 
     @rule(layer=LAYERS, special=st.sampled_from([None, None, None, 0.0, np.nan, np.inf]))
     def append_one_token(self, layer, special):
-        layer %= self.n_layers
+        layer = np.int64(layer % self.n_layers) if special == 0.0 else layer % self.n_layers
         k, v = self.rows(self.d_model)
         if special is not None:
             k[0] = v[...] = special
