@@ -18,7 +18,7 @@ from engine.judge.check import Broken, Check, NotRun, Trial, unexpected
 from engine.judge.remote import Raised
 
 LIVES = 40
-STEPS = 12
+STEPS = 10
 FAILED_LIVES = 25  # after so many, no other law is likely to show up
 SHRINKING_LIVES = 200  # a story is short by then, and its reader waits
 

@@ -67,7 +67,7 @@ def allocates_late(trial) -> None:
 
 
 def time_grows_with_history(trial) -> None:
-    D, history, chunk, calls = 512, 16384, 512, 16
+    D, history, chunk, calls = 512, 8192, 512, 16
     trial.begin()
     small, large = trial.new(1, D, 3 * calls), trial.new(1, D, history + 6 * calls)
     row = np.ones(D, np.float32)
