@@ -278,7 +278,7 @@ def test_json_has_the_fields_of_exercism(root):
     failed = tests["swaps-k-and-v"]
     assert failed["status"] == "fail" and "assert_array_equal" in failed["test_code"]
     assert report["judge"]["verdict"] == "WA" and report["judge"]["exit_code"] == 10
-    assert report["judge"]["planned"] == len(find("append").checks) > report["judge"]["run"]
+    assert report["judge"]["planned"] == len(find("append").checks) >= report["judge"]["run"]
 
 
 def test_an_accepted_file_has_run_all_that_was_planned(root):
